@@ -1,0 +1,112 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/etastar/etastar/session/importers"
+	"github.com/etastar/etastar/session/table"
+)
+
+func roleParam(role table.Role, doc, unit string) Param {
+	return Param{Name: string(role), Doc: doc, Unit: unit, Column: true, Expr: true}
+}
+
+func loadVerb() *Verb {
+	return &Verb{
+		Name:    "load",
+		Summary: "read a sweep from a file",
+		Doc: "Reads CSV, TSV, JSON lines or the tables of a Markdown file, found by content. It finds the columns for N, D, learning rate, " +
+			"batch and loss by their usual names and says what it took for what; a parameter overrides that with another column or with an " +
+			"expression over columns. Blank cells are unknown; NaN and inf in the loss mean that the run diverged.",
+		Example: `runs = load "sweep.csv" loss="val loss" batch=bs*2048`,
+		Result:  "table",
+		Params: []Param{
+			{Name: "file", Doc: "the file, from the notebook's folder", File: true, Position: true, Required: true},
+			roleParam(table.RoleN, "parameters of the model", ""),
+			roleParam(table.RoleD, "training tokens", ""),
+			roleParam(table.RoleLR, "peak learning rate", ""),
+			roleParam(table.RoleBatch, "tokens per optimizer step", ""),
+			roleParam(table.RoleLoss, "final loss", ""),
+			roleParam(table.RoleFLOPs, "training FLOPs", ""),
+			{Name: "format", Doc: "read the file as this format instead of finding it by content", Words: importers.Formats()},
+			{Name: "ragged", Doc: "rows with too many or too few fields: an error that names the line, or skipped and counted", Words: []string{"error", "skip"}, Default: "error"},
+			{Name: "table", Doc: "which table of a Markdown file, from 1", Number: &NumberSpec{Min: 1, Max: 1e6, Integer: true}},
+		},
+		whereResult: true,
+		fingerprint: func(c *Call) string { return filePrint(c.path(c.Text("file"))) },
+		run:         runLoad,
+	}
+}
+
+// path resolves a file name of the notebook.
+func (c *Call) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(c.Dir, name)
+}
+
+// filePrint changes when the file does.
+func filePrint(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "absent"
+	}
+	return fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano())
+}
+
+func runLoad(c *Call) (Value, error) {
+	name := c.Text("file")
+	t, err := importers.Read(c.Ctx, c.path(name), importers.Options{
+		Format: c.Text("format"), Ragged: c.Text("ragged") == "skip", Table: int(c.Number("table")), Progress: c.progress,
+	})
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, errParam{"file", hinted{fmt.Errorf("load %q: there is no such file", name), nearFiles(c.Dir, name)}}
+		}
+		return nil, errParam{"file", fmt.Errorf("load %w", err)}
+	}
+	roles := map[table.Role]string{}
+	for _, r := range table.AllRoles() {
+		if c.Given(string(r)) {
+			roles[r] = c.Text(string(r))
+		}
+	}
+	assigned, err := table.Assign(t, roles)
+	if err != nil {
+		for role := range roles {
+			if strings.HasPrefix(err.Error(), string(role)+": ") {
+				return nil, errParam{string(role), err}
+			}
+		}
+		return nil, err
+	}
+	c.Note(assigned.Notes...)
+	return Table{assigned}, nil
+}
+
+// nearFiles says where a file was looked for and what has a similar name there.
+func nearFiles(dir, name string) string {
+	path := name
+	if !filepath.IsAbs(name) {
+		path = filepath.Join(dir, name)
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return "looked in " + filepath.Dir(path) + ", which cannot be read"
+	}
+	var names []string
+	for _, e := range entries {
+		if !e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	if w := nearestWord(filepath.Base(path), names); w != "" {
+		return fmt.Sprintf("did you mean %q?", filepath.Join(filepath.Dir(name), w))
+	}
+	return "looked in " + filepath.Dir(path)
+}
