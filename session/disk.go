@@ -62,6 +62,9 @@ func (s *Session) open(path string) error {
 	if err != nil {
 		return err
 	}
+	if !exists && !s.options.Interactive {
+		return noNotebook(path)
+	}
 	s.file.disk, s.file.exists = text, exists
 	s.doc = notebook.Parse(text)
 	if !s.options.Interactive {
@@ -79,6 +82,11 @@ func (s *Session) open(path string) error {
 	s.doc = notebook.Parse(saved)
 	s.file.recovered, s.file.journal = true, saved
 	return nil
+}
+
+// noNotebook says that a notebook is missing.
+func noNotebook(path string) error {
+	return fmt.Errorf("open %s: there is no such notebook; start one with: etastar %s", path, path)
 }
 
 // readNotebook reads a notebook; exists is false when there is none at path.

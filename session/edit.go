@@ -98,11 +98,19 @@ func (s *Session) SetLine(line int, text string) {
 }
 
 // InsertStatement puts a statement after line (-1: at the end), inside the block
-// there or in a new one, and returns its line.
+// there or in a new one, and returns its line. Several lines of text are as many
+// statements, in one undo step; the line of the first is returned.
 func (s *Session) InsertStatement(after int, text string) int {
-	at := 0
-	s.edit("new statement", "", func(d *notebook.Document) { at = d.Insert(after, text) })
-	return at
+	first := 0
+	s.edit("new statement", "", func(d *notebook.Document) {
+		for i, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
+			after = d.Insert(after, line)
+			if i == 0 {
+				first = after
+			}
+		}
+	})
+	return first
 }
 
 // SetProse replaces count lines from line on by the lines of text.

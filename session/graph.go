@@ -100,6 +100,11 @@ func (p *parser) plan(d *notebook.Document, dir string) *graph {
 		g.connect(n, p)
 	}
 	g.findCycles()
+	for _, n := range g.cells {
+		if n.err != nil {
+			n.err.Static = true
+		}
+	}
 	done := map[*node]bool{}
 	for _, n := range g.cells {
 		g.visit(n, dir, done)

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,8 +16,6 @@ type Options struct {
 	ReadOnly bool
 	// Interactive saves on its own and draws pictures to files when the notebook is quiet.
 	Interactive bool
-	// StateDir holds recovery files and the example; "" is $XDG_STATE_HOME/etastar.
-	StateDir string
 	// Example marks the built-in example.
 	Example bool
 }
@@ -165,6 +162,7 @@ type CellError struct {
 	Col, End int // columns in characters, from 0, End exclusive
 	Message  string
 	Hint     string // the way out or the nearest valid word; may be ""
+	Static   bool   // found without running anything: it does not parse or names something unknown
 }
 
 func (e *CellError) Error() string {
@@ -402,16 +400,13 @@ func (s *Session) Text() string {
 	return s.doc.String()
 }
 
-// stateDir is where recovery files and the example live.
-func stateDir(o Options) string {
-	if o.StateDir != "" {
-		return o.StateDir
-	}
+// StateDir is where the example lives: $XDG_STATE_HOME/etastar.
+func StateDir() string {
 	if d := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(d) {
 		return filepath.Join(d, "etastar")
 	}
 	home, err := os.UserHomeDir()
-	if err != nil || strings.TrimSpace(home) == "" {
+	if err != nil {
 		home = os.TempDir()
 	}
 	return filepath.Join(home, ".local", "state", "etastar")

@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,10 +66,14 @@ func runLoad(c *Call) (Value, error) {
 		Format: c.Text("format"), Ragged: c.Text("ragged") == "skip", Table: int(c.Number("table")), Progress: c.progress,
 	})
 	if err != nil {
-		if errors.Is(err, os.ErrNotExist) {
+		if _, serr := os.Stat(c.path(name)); errors.Is(serr, fs.ErrNotExist) {
 			return nil, errParam{"file", hinted{fmt.Errorf("load %q: there is no such file", name), nearFiles(c.Dir, name)}}
 		}
-		return nil, errParam{"file", fmt.Errorf("load %w", err)}
+		if c.Ctx.Err() != nil {
+			return nil, c.Ctx.Err()
+		}
+		// The file is named as the notebook names it.
+		return nil, errParam{"file", errors.New("load " + strings.Replace(err.Error(), c.path(name), name, 1))}
 	}
 	roles := map[table.Role]string{}
 	for _, r := range table.AllRoles() {

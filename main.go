@@ -1,0 +1,215 @@
+// Etastar answers which learning rate a pre-training run should use: a notebook
+// in the terminal that fits learning-rate sweeps and predicts η* for a target size.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/example"
+	"github.com/etastar/etastar/session/headless"
+	"github.com/etastar/etastar/tui"
+)
+
+const long = `etastar (η*) answers one question: which learning rate should this pre-training
+run use? A notebook in the terminal loads a learning-rate sweep, fits the loss
+against ln η for every size and horizon, fits a law η*(N, D) through the optima,
+and predicts η* for the target, with its interval and what a wrong choice costs.
+
+  etastar                    open the example: it shows what to press
+  etastar sweep.md           open a notebook, or start one
+  etastar run sweep.md       the same without a screen
+  etastar help predict       a verb of the language; also: help language
+
+A notebook is a Markdown file; its cells are fenced blocks tagged eta:
+
+  runs   = load "sweep.csv" loss="val loss"
+  curves = curves runs by=N,D form=quadratic window=2 batch=tuned
+  law    = law curves form=power
+  target = predict law N=7B D=1.4T
+
+Exit codes of run, check and export: 0 well, 1 a cell failed, 2 usage or a
+statement that does not parse, 3 a file that cannot be read or written, 4 an
+expectation was not met.`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := 0
+	err := command(&code).ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "etastar: %v\n", err)
+		code = headless.Usage
+	}
+	os.Exit(code)
+}
+
+func command(code *int) *cobra.Command {
+	var theme string
+	root := &cobra.Command{
+		Use:           "etastar [notebook.md]",
+		Short:         "Which learning rate should this pre-training run use?",
+		Long:          long,
+		Args:          cobra.MaximumNArgs(1),
+		Version:       version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			*code = open(cmd.Context(), args, theme)
+			return nil
+		},
+		ValidArgsFunction: notebooks,
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.Flags().StringVar(&theme, "theme", "auto", "colours: auto, dark, light or none")
+	root.AddCommand(runCommand(code), checkCommand(code), exportCommand(code))
+	root.SetHelpCommand(helpCommand(root))
+	return root
+}
+
+func open(ctx context.Context, args []string, theme string) int {
+	path, o := "", session.Options{Interactive: true}
+	var err error
+	if len(args) > 0 {
+		path = args[0]
+	} else {
+		o.Example = true
+		path, err = example.Install(filepath.Join(session.StateDir(), "example"))
+	}
+	if err == nil {
+		var s *session.Session
+		if s, err = session.Open(path, o); err == nil {
+			err = tui.Run(ctx, s, tui.Options{Theme: theme})
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "etastar: %v\n", err)
+		return headless.Environment
+	}
+	return headless.OK
+}
+
+func runCommand(code *int) *cobra.Command {
+	r := headless.Run{Out: os.Stdout, Err: os.Stderr}
+	cmd := &cobra.Command{
+		Use:               "run notebook.md",
+		Short:             "Run a notebook without a screen and print what it found",
+		Example:           "  etastar run sweep.md\n  etastar run sweep.md --json | jq .values.target.lr",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: notebooks,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r.Path = args[0]
+			*code = r.Do(cmd.Context())
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&r.JSON, "json", false, "print one JSON object: {values, errors}")
+	cmd.Flags().DurationVar(&r.Timeout, "timeout", 0, "give up after this long (10m); 0: never")
+	return cmd
+}
+
+func checkCommand(code *int) *cobra.Command {
+	return &cobra.Command{
+		Use:               "check notebook.md",
+		Short:             "Parse a notebook and check its names and parameters without running it",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: notebooks,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			*code = headless.Check{Path: args[0], Out: os.Stdout, Err: os.Stderr}.Do(cmd.Context())
+			return nil
+		},
+	}
+}
+
+func exportCommand(code *int) *cobra.Command {
+	e := headless.Export{Out: os.Stdout, Err: os.Stderr}
+	formats := map[string]*bool{}
+	cmd := &cobra.Command{
+		Use:   "export notebook.md --html|--md|--csv|--json",
+		Short: "Write a notebook with its results as a page, Markdown, CSV or JSON",
+		Example: "  etastar export sweep.md --html -o sweep.html\n" +
+			"  etastar export sweep.md --csv --value curves > curves.csv",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: notebooks,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			e.Path = args[0]
+			for name, chosen := range formats {
+				if *chosen {
+					e.Format = name
+				}
+			}
+			*code = e.Do(cmd.Context())
+			return nil
+		},
+	}
+	for name, doc := range map[string]string{
+		"html": "one self-contained page", "md": "the notebook with its results", "csv": "one value as a table", "json": "the object of run --json",
+	} {
+		formats[name] = cmd.Flags().Bool(name, false, doc)
+	}
+	cmd.MarkFlagsOneRequired("html", "md", "csv", "json")
+	cmd.MarkFlagsMutuallyExclusive("html", "md", "csv", "json")
+	cmd.Flags().StringVar(&e.Value, "value", "", "which value to write (--csv)")
+	cmd.Flags().StringVarP(&e.Output, "output", "o", "", "file to write; standard output without")
+	cmd.Flags().DurationVar(&e.Timeout, "timeout", 10*time.Minute, "give up after this long")
+	return cmd
+}
+
+// helpCommand knows the commands and the language.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command or topic]",
+		Short: "Help on a command, a verb (predict), a parameter (curves.window) or the language",
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			topics := []string{"language", "verbs", "run", "check", "export"}
+			for _, v := range session.Verbs() {
+				topics = append(topics, v.Name)
+			}
+			return topics, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return root.Help()
+			}
+			if sub, _, err := root.Find(args); err == nil && sub != root {
+				return sub.Help()
+			}
+			text, _, ok := session.Help(strings.Join(args, "."))
+			if !ok {
+				return fmt.Errorf("%s", text)
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), text)
+			return nil
+		},
+	}
+}
+
+// notebooks completes the names of Markdown files.
+func notebooks(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"md"}, cobra.ShellCompDirectiveFilterFileExt
+}
+
+// version names the build, the Go it was built with and the platform.
+func version() string {
+	v, revision := "(devel)", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		v = info.Main.Version
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				revision = " " + s.Value[:min(12, len(s.Value))]
+			}
+		}
+	}
+	return fmt.Sprintf("etastar %s%s, %s, %s/%s", v, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
