@@ -32,6 +32,7 @@ func predictVerb() *Verb {
 			countParam("C", "training FLOPs of the target; 6·N·D where not given", "FLOPs"),
 			countParam("active", "active parameters of a mixture of experts", "parameters"),
 			countParam("experts", "experts of a mixture of experts", ""),
+			countParam("active_experts", "experts that are active for a token", ""),
 			{Name: "loss", Doc: "final loss, for published batch rules that start from it", Number: &NumberSpec{Above: true}},
 			{Name: "at", Doc: "another learning rate: what it would cost", Number: &NumberSpec{Above: true, Log: true}, Knob: true},
 			{
@@ -61,7 +62,7 @@ func (c *Call) share(name string) float64 {
 func runPredict(c *Call) (Value, error) {
 	t := fitting.Target{
 		N: c.Number("N"), D: c.Number("D"), B: c.Number("B"), C: c.Number("C"),
-		NActive: c.Number("active"), Experts: c.Number("experts"), FinalLoss: c.Number("loss"),
+		NActive: c.Number("active"), Experts: c.Number("experts"), ActiveExperts: c.Number("active_experts"), FinalLoss: c.Number("loss"),
 	}
 	o := fitting.PredictOptions{
 		Level: c.share("level"), Interval: fitting.IntervalKind(c.Text("interval")), Samples: int(c.Number("samples")),

@@ -280,3 +280,13 @@ func unescape(s string) string {
 func Quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", " ", "\r", " ").Replace(s) + `"`
 }
+
+// ParseValue parses one value, as in a parameter's default.
+func ParseValue(text string) (Value, *Error) {
+	p := &parser{text: text, end: len(text)}
+	v, err := p.value()
+	if err == nil && p.pos != len(text) {
+		return v, errorf(Span{p.pos, len(text)}, "", "unexpected text after the value")
+	}
+	return v, err
+}

@@ -1,0 +1,237 @@
+package fitting
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// Reasons for skipping a run.
+const (
+	skipNoLR       = "no learning rate"
+	skipLR         = "learning rate is not positive"
+	skipNoN        = "no N"
+	skipN          = "N is not positive"
+	skipNoD        = "no D"
+	skipD          = "D is not positive"
+	skipNoBatch    = "no batch size"
+	skipBatch      = "batch size is not positive"
+	skipOtherBatch = "another batch size"
+)
+
+// divergedRatio is the loss over the cell's lowest from which the automatic rule
+// calls a run diverged. On Step Law's data the gap between converged and diverged
+// runs of a cell is wide, so that the exact value hardly matters.
+const divergedRatio = 1.5
+
+// batchTolerance is how far a run's batch may be from the one of BatchFixed.
+const batchTolerance = 0.01
+
+// cell is the runs of one key, by index.
+type cell struct {
+	key  Key
+	runs []int
+}
+
+// skip returns why a run cannot be used, or "".
+func (o *CurveOptions) skip(r *Run) string {
+	quantity := func(x float64, missing, bad string) string {
+		switch {
+		case math.IsNaN(x):
+			return missing
+		case !known(x):
+			return bad
+		}
+		return ""
+	}
+	if why := quantity(r.LR, skipNoLR, skipLR); why != "" {
+		return why
+	}
+	if o.ByN {
+		if why := quantity(r.N, skipNoN, skipN); why != "" {
+			return why
+		}
+	}
+	if o.ByD {
+		if why := quantity(r.D, skipNoD, skipD); why != "" {
+			return why
+		}
+	}
+	if o.Batch.Kind == BatchTuned {
+		return ""
+	}
+	if why := quantity(r.B, skipNoBatch, skipBatch); why != "" {
+		return why
+	}
+	if o.Batch.Kind == BatchFixed && math.Abs(r.B/o.Batch.Fixed-1) > batchTolerance {
+		return skipOtherBatch
+	}
+	return ""
+}
+
+// group sorts the usable runs into cells, ascending by key, and counts the others.
+func (s *CurveSet) group(runs []Run) []cell {
+	o := &s.Options
+	var cells []cell
+	index := make(map[Key]int)
+	for i := range runs {
+		r := &runs[i]
+		if why := o.skip(r); why != "" {
+			s.Skipped[why]++
+			continue
+		}
+		key := Key{Extra: r.Extra}
+		if o.ByN {
+			key.N = r.N
+		}
+		if o.ByD {
+			key.D = r.D
+		}
+		if o.Batch.Kind == BatchKeyed {
+			key.B = r.B
+		}
+		at, ok := index[key]
+		if !ok {
+			at = len(cells)
+			index[key] = at
+			cells = append(cells, cell{key: key})
+		}
+		cells[at].runs = append(cells[at].runs, i)
+	}
+	slices.SortFunc(cells, func(a, b cell) int {
+		return cmp.Or(
+			cmp.Compare(a.key.N, b.key.N),
+			cmp.Compare(a.key.D, b.key.D),
+			cmp.Compare(a.key.B, b.key.B),
+			cmp.Compare(a.key.Extra, b.key.Extra),
+		)
+	})
+	return cells
+}
+
+// curve applies the rules for excluded and diverged runs and the batch rule, and
+// leaves the points that a fit may use.
+func (c *cell) curve(runs []Run, o CurveOptions) Curve {
+	out := Curve{Key: c.key, Runs: len(c.runs)}
+	flops := make([]float64, 0, len(c.runs))
+	points := make([]Point, 0, len(c.runs))
+	for _, i := range c.runs {
+		r := &runs[i]
+		if f := trainingFLOPs(r.C, r.N, r.D); known(f) {
+			flops = append(flops, f)
+		}
+		p := Point{LR: r.LR, Loss: r.Loss, B: r.B, Row: r.Row}
+		if o.Exclude[r.Row] {
+			out.Excluded = append(out.Excluded, p)
+			continue
+		}
+		points = append(points, p)
+	}
+	out.C = median(flops)
+	slices.SortFunc(points, comparePoints)
+	slices.SortFunc(out.Excluded, comparePoints)
+
+	isDiverged, judged := o.Diverged.judge(points)
+	if !judged {
+		out.Flags = append(out.Flags, FlagNonPositive)
+	}
+	kept := points[:0]
+	for _, p := range points {
+		if isDiverged(p) {
+			out.Diverged = append(out.Diverged, p)
+		} else {
+			kept = append(kept, p)
+		}
+	}
+	tolerance := o.LRTolerance
+	if tolerance == 0 {
+		tolerance = 0.01
+	}
+	out.Points, out.Regroup = envelope(kept, tolerance)
+	if len(out.Diverged) > 0 {
+		if len(out.Points) == 0 {
+			out.Flags = append(out.Flags, FlagAllDiverged)
+		}
+		out.Flags = append(out.Flags, FlagDiverged)
+	}
+	return out
+}
+
+// comparePoints orders by η, then loss, then row, so that results do not depend
+// on the order of the runs.
+func comparePoints(a, b Point) int {
+	return cmp.Or(cmp.Compare(a.LR, b.LR), cmp.Compare(a.Loss, b.Loss), cmp.Compare(a.Row, b.Row))
+}
+
+// judge returns the test for a diverged run of one cell. judged is false when the
+// automatic rule cannot be applied because a loss is not positive: a ratio to the
+// lowest loss means nothing there.
+func (d DivergedRule) judge(points []Point) (isDiverged func(Point) bool, judged bool) {
+	nonFinite := func(p Point) bool { return !finite(p.Loss) }
+	if d.Keep {
+		return nonFinite, true
+	}
+	if d.Above > 0 {
+		return func(p Point) bool { return !finite(p.Loss) || p.Loss >= d.Above }, true
+	}
+	low := Point{Loss: math.Inf(1)}
+	for _, p := range points {
+		if !finite(p.Loss) {
+			continue
+		}
+		if p.Loss <= 0 {
+			return nonFinite, false
+		}
+		if p.Loss < low.Loss { // points ascend in η: the lowest η wins a tie
+			low = p
+		}
+	}
+	return func(p Point) bool {
+		return !finite(p.Loss) || p.Loss > divergedRatio*low.Loss && p.LR > low.LR
+	}, true
+}
+
+// envelope keeps the lowest loss of each learning rate. Rates closer than the
+// tolerance are roundings of one; merged counts those that went into another.
+// points ascend.
+func envelope(points []Point, tolerance float64) (env []Point, merged int) {
+	for i := 0; i < len(points); {
+		first, best := points[i].LR, points[i]
+		distinct, last := 1, first
+		for i++; i < len(points) && points[i].LR <= first*(1+tolerance); i++ {
+			if points[i].LR != last {
+				distinct, last = distinct+1, points[i].LR
+			}
+			if points[i].Loss < best.Loss {
+				best = points[i]
+			}
+		}
+		merged += distinct - 1
+		env = append(env, best)
+	}
+	return env, merged
+}
+
+// trainingFLOPs is c where it is given, else 6·N·D; NaN when neither is known.
+func trainingFLOPs(c, n, d float64) float64 {
+	switch {
+	case known(c):
+		return c
+	case known(n) && known(d):
+		return 6 * n * d
+	}
+	return nan
+}
+
+// median of values, which it sorts; NaN of none.
+func median(values []float64) float64 {
+	n := len(values)
+	if n == 0 {
+		return nan
+	}
+	slices.Sort(values)
+	if n%2 == 1 {
+		return values[n/2]
+	}
+	return values[n/2-1] + (values[n/2]-values[n/2-1])/2
+}
