@@ -61,7 +61,7 @@ func Install(dir string) (string, error) {
 	return filepath.Join(dir, "example.md"), nil
 }
 
-// Sweep draws the runs: four sizes, three horizons, four batches, eleven
+// Sweep draws the runs: four sizes, three horizons, four batches, twelve
 // learning rates a half octave apart around where the optimum is not exactly.
 func Sweep(seed uint64) string {
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -74,8 +74,8 @@ func Sweep(seed uint64) string {
 			bestBatch := 0.58 * math.Pow(d, 0.571) // the shape of a published batch law, arXiv 2503.04715
 			for _, batch := range []float64{131072, 262144, 524288, 1048576} {
 				off := math.Log(batch / bestBatch)
-				for k := range 11 {
-					lr := 1.25e-3 * math.Pow(2, float64(k-4)/2)
+				for k := range 12 {
+					lr := 2.5e-3 * math.Pow(2, float64(k-4)/2)
 					if i == 3 && j == 2 && k > 4 {
 						continue // the last cell's grid stops too low: a minimum at its edge
 					}

@@ -49,7 +49,7 @@ func TestAnswer(t *testing.T) {
 		}
 		switch v := c.Value.(type) {
 		case session.Table:
-			if want := strings.Count(sweep, "\n") - 1; v.Rows != want || want != 504 {
+			if want := strings.Count(sweep, "\n") - 1; v.Rows != want || want != 548 {
 				t.Errorf("%d rows, the file has %d and the notebook says so", v.Rows, want)
 			}
 		case session.Prediction:
