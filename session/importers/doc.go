@@ -1,0 +1,7 @@
+// Package importers reads files that hold sweep data into tables, one format a
+// file of this package. Formats register themselves in formats.go; the format of
+// a file is found by its content, its name only breaking ties.
+//
+// Importers stream: memory is bounded by the columns kept. They write nothing and
+// fit nothing. Bad input gives an error that names file, line and column.
+package importers

@@ -1,0 +1,88 @@
+package importers
+
+import (
+	"hash/maphash"
+	"strings"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// dictionary numbers the different words of a text column. A column of names has
+// a new word in every row, which decides how fast a file with one is read: this
+// table hashes a word once, keeps the hash, and stores words back to back, where a
+// map would hash twice and allocate each.
+type dictionary struct {
+	words   []string // words[0] is the blank cell
+	slots   []slot   // open addressing, a power of two, at most half full
+	arena   []byte   // the free rest of the current block
+	invalid bool     // some word was not UTF-8
+	seed    maphash.Seed
+}
+
+// slot holds a word's number plus one; 0 is free.
+type slot struct{ hash, code uint32 }
+
+func newDictionary() *dictionary {
+	return &dictionary{words: []string{""}, slots: make([]slot, 64), seed: maphash.MakeSeed()}
+}
+
+// code returns the number of a word, which is new if it was not seen before.
+// Bytes that are no UTF-8 are replaced.
+func (d *dictionary) code(word []byte) uint32 {
+	if len(word) == 0 {
+		return 0
+	}
+	full := maphash.Bytes(d.seed, word)
+	hash := uint32(full ^ full>>32)
+	mask := uint32(len(d.slots) - 1)
+	i := hash & mask
+	for ; d.slots[i].code != 0; i = (i + 1) & mask {
+		if d.slots[i].hash == hash && d.words[d.slots[i].code-1] == string(word) {
+			return d.slots[i].code - 1
+		}
+	}
+	if !utf8.Valid(word) {
+		// The repaired word is looked up on its own; the broken one is not kept.
+		d.invalid = true
+		return d.code([]byte(strings.ToValidUTF8(string(word), "�")))
+	}
+	code := uint32(len(d.words))
+	d.words = append(d.words, d.keep(word))
+	d.slots[i] = slot{hash, code + 1}
+	if 2*len(d.words) > len(d.slots) {
+		d.grow()
+	}
+	return code
+}
+
+// keep copies a word into the arena.
+func (d *dictionary) keep(word []byte) string {
+	const block = 64 << 10
+	if len(word) > block/8 {
+		return string(word)
+	}
+	if len(d.arena) < len(word) {
+		// Small first, so that a table of many short columns stays small.
+		d.arena = make([]byte, min(block, max(512, 16*len(d.words))+len(word)))
+	}
+	kept := d.arena[:len(word):len(word)]
+	d.arena = d.arena[len(word):]
+	copy(kept, word)
+	return unsafe.String(&kept[0], len(kept))
+}
+
+func (d *dictionary) grow() {
+	old := d.slots
+	d.slots = make([]slot, 2*len(old))
+	mask := uint32(len(d.slots) - 1)
+	for _, s := range old {
+		if s.code == 0 {
+			continue
+		}
+		i := s.hash & mask
+		for d.slots[i].code != 0 {
+			i = (i + 1) & mask
+		}
+		d.slots[i] = s
+	}
+}

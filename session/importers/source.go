@@ -1,0 +1,255 @@
+package importers
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/unicode"
+)
+
+const (
+	chunkSize = 1 << 20
+	headSize  = 64 << 10
+	// maxRecord bounds a record, and with it the buffer.
+	maxRecord = 64 << 20
+)
+
+// inputFile is an open file whose bytes come as UTF-8 without a byte-order mark.
+type inputFile struct {
+	file     *os.File
+	info     fs.FileInfo
+	count    *counter
+	text     *bufio.Reader
+	ctx      context.Context //nolint:containedctx // lives as long as one Read
+	progress func(read, total int64)
+}
+
+// counter counts what was read of the file itself, before decoding.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+func openFile(ctx context.Context, path string, progress func(read, total int64)) (*inputFile, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, errors.New("there is no such file")
+	case errors.Is(err, fs.ErrPermission):
+		return nil, errors.New("no permission to read it")
+	case err != nil:
+		return nil, underlying(err)
+	case info.IsDir():
+		return nil, errors.New("this is a directory: name a file in it")
+	case !info.Mode().IsRegular():
+		return nil, errors.New("this is not a regular file: save its contents to one")
+	case info.Size() == 0:
+		return nil, errors.New("the file is empty")
+	}
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, errors.New("no permission to read it")
+	} else if err != nil {
+		return nil, underlying(err)
+	}
+	// What is appended while we read belongs to the next load.
+	count := &counter{r: io.LimitReader(file, info.Size())}
+	f := &inputFile{file: file, info: info, count: count, ctx: ctx, progress: progress}
+	if err := f.decode(); err != nil {
+		f.close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// underlying drops the path and the system call from an error: the path is
+// already in front of every message.
+func underlying(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// decode removes a byte-order mark and turns UTF-16 into UTF-8.
+func (f *inputFile) decode() error {
+	raw := bufio.NewReaderSize(f.count, headSize)
+	bom, err := raw.Peek(4)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return underlying(err)
+	}
+	f.text = raw
+	switch {
+	case bytes.HasPrefix(bom, []byte{0xEF, 0xBB, 0xBF}):
+		_, err := raw.Discard(3)
+		return err
+	case bytes.Equal(bom, []byte{0xFF, 0xFE, 0, 0}), bytes.Equal(bom, []byte{0, 0, 0xFE, 0xFF}):
+		return errors.New("the text is UTF-32: convert it to UTF-8")
+	case bytes.HasPrefix(bom, []byte{0xFF, 0xFE}), bytes.HasPrefix(bom, []byte{0xFE, 0xFF}):
+		utf16 := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder()
+		f.text = bufio.NewReaderSize(utf16.Reader(raw), headSize)
+	}
+	return nil
+}
+
+func (f *inputFile) close() { _ = f.file.Close() }
+
+// head returns the first bytes of the text, at most headSize.
+func (f *inputFile) head() []byte {
+	head, _ := f.text.Peek(headSize)
+	return head
+}
+
+// signatures of files that people try to load, and what to do instead.
+var signatures = []struct{ magic, message string }{
+	{"\x1f\x8b", "the file is compressed with gzip: unpack it first"},
+	{"\x28\xb5\x2f\xfd", "the file is compressed with zstd: unpack it first"},
+	{"BZh", "the file is compressed with bzip2: unpack it first"},
+	{"\xfd7zXZ", "the file is compressed with xz: unpack it first"},
+	{"PK\x03\x04", "this is a zip archive or a spreadsheet: unpack it, or export the sheet as CSV"},
+	{"\xd0\xcf\x11\xe0", "this is a spreadsheet in a binary format: export the sheet as CSV"},
+	{"PAR1", "this is a Parquet file: write it out as CSV"},
+	{"ARROW1", "this is an Arrow file: write it out as CSV"},
+	{"SQLite format 3", "this is an SQLite database: write the table out as CSV"},
+	{"%PDF", "this is a PDF"},
+}
+
+// look refuses what is not text.
+func (f *inputFile) look() error {
+	head := f.head()
+	if len(head) == 0 {
+		return errors.New("the file is empty")
+	}
+	for _, s := range signatures {
+		// BZh and the like may begin a text too; binary bytes decide.
+		if bytes.HasPrefix(head, []byte(s.magic)) && (!utf8.Valid(trimRune(head)) || bytes.IndexByte(head, 0) >= 0) {
+			return errors.New(s.message)
+		}
+	}
+	if i := bytes.IndexByte(head, 0); i >= 0 {
+		return fmt.Errorf("this is not text: byte %d is NUL (a binary file, or UTF-16 without a byte-order mark)", i)
+	}
+	invalid := 0
+	for rest := trimRune(head); len(rest) > 0; {
+		r, n := utf8.DecodeRune(rest)
+		if r == utf8.RuneError && n == 1 {
+			invalid++
+		}
+		rest = rest[n:]
+	}
+	if invalid*10 > len(head) {
+		return errors.New("this is not UTF-8 text: a binary file, or text in another encoding (convert it to UTF-8)")
+	}
+	return nil
+}
+
+// trimRune removes a rune cut off at the end.
+func trimRune(b []byte) []byte {
+	for i := 1; i <= utf8.UTFMax && i <= len(b); i++ {
+		if utf8.RuneStart(b[len(b)-i]) {
+			if !utf8.FullRune(b[len(b)-i:]) {
+				return b[:len(b)-i]
+			}
+			break
+		}
+	}
+	return b
+}
+
+// changed reports whether the file is another than when it was opened. A file
+// that shrank was read in part only, which is an error.
+func (f *inputFile) changed() (bool, error) {
+	info, err := f.file.Stat()
+	if err != nil {
+		return false, underlying(err)
+	}
+	if info.Size() < f.info.Size() {
+		return true, errors.New("the file was cut short while it was read: load it again")
+	}
+	return info.Size() != f.info.Size() || !info.ModTime().Equal(f.info.ModTime()), nil
+}
+
+func (f *inputFile) same(g *inputFile) bool {
+	return os.SameFile(f.info, g.info) && f.info.Size() == g.info.Size() && f.info.ModTime().Equal(g.info.ModTime())
+}
+
+// window is the part of the text in memory: whole records and the beginning of
+// the next. It grows with the longest record, to maxRecord.
+type window struct {
+	f        *inputFile
+	buf      []byte
+	from, to int
+	eof      bool
+	passed   int64 // bytes of text before buf[from]
+}
+
+func (f *inputFile) window(chunk int) *window {
+	return &window{f: f, buf: make([]byte, chunk)}
+}
+
+// rest returns the bytes not consumed yet.
+func (w *window) rest() []byte { return w.buf[w.from:w.to] }
+
+// skip consumes n bytes.
+func (w *window) skip(n int) {
+	w.from += n
+	w.passed += int64(n)
+}
+
+// more reads the next chunk. line is the line of the record in hand, for errors.
+func (w *window) more(line int) error {
+	if err := w.f.ctx.Err(); err != nil {
+		return err
+	}
+	kept := copy(w.buf, w.buf[w.from:w.to])
+	w.from, w.to = 0, kept
+	if kept >= maxRecord {
+		return fmt.Errorf("line %d: the record is longer than %d MiB: is a quote never closed, or is it no table?", line, maxRecord>>20)
+	}
+	if kept > len(w.buf)/2 {
+		bigger := make([]byte, min(2*len(w.buf), maxRecord+chunkSize))
+		copy(bigger, w.buf[:kept])
+		w.buf = bigger
+	}
+	for w.to < len(w.buf) {
+		n, err := w.f.text.Read(w.buf[w.to:])
+		if i := bytes.IndexByte(w.buf[w.to:w.to+n], 0); i >= 0 {
+			return fmt.Errorf("near line %d: NUL at byte %d: the file is damaged or not text", line, w.passed+int64(w.to+i))
+		}
+		w.to += n
+		if errors.Is(err, io.EOF) {
+			w.eof = true
+			break
+		}
+		if err != nil {
+			return underlying(err)
+		}
+	}
+	if w.f.progress != nil {
+		w.f.progress(w.f.count.n, w.f.info.Size())
+	}
+	return nil
+}
+
+// expectRows estimates the rows of the whole file from those so far.
+func (w *window) expectRows(rows int) int {
+	if w.passed == 0 || rows == 0 {
+		return rows
+	}
+	size := float64(w.f.info.Size())
+	return int(float64(rows)*size/float64(w.passed)*1.02) + 16
+}
