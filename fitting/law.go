@@ -95,6 +95,7 @@ type Law struct {
 	NRange, DRange [2]float64
 	BRange, CRange [2]float64 // zero where the cells do not have the quantity
 	Curves         *CurveSet  // what it was fitted to
+	Errors         ErrorKind  // where Coef's standard errors and intervals come from
 	Notes          []string   // what the reader should know ("2 of 17 cells left out: …", "N and D are collinear")
 
 	model model

@@ -257,7 +257,7 @@ func weights(kind Weights, se []float64) (w []float64, notes []string) {
 
 // finish turns a solution into the law's numbers.
 func (l *Law) finish(sol *solution, y, w []float64) {
-	l.Theta, l.Cov = sol.theta, sol.cov
+	l.Theta, l.Cov, l.Errors = sol.theta, sol.cov, ErrorsT
 	l.DOF = l.N - len(l.Free)
 	l.ResidSD, l.R2 = nan, nan
 	if l.DOF > 0 {

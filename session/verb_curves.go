@@ -119,6 +119,9 @@ func runCurves(c *Call) (Value, error) {
 	if err := c.excluded(t, &o); err != nil {
 		return nil, err
 	}
+	if t.Rows == 0 {
+		return nil, hinted{fmt.Errorf("%s has no rows", t.Source), "load a sweep that has runs"}
+	}
 	runs, blank := sweepRuns(t, extra)
 	cs, err := fitting.Curves(runs, o)
 	if err != nil {

@@ -43,6 +43,12 @@ func lawVerb() *Verb {
 				Default: "off", Stops: []string{"off", "0.2", "0.1", "0.05", "0.02"}, Knob: true,
 			},
 			{Name: "bounds", Doc: "off leaves out cells whose minimum is at the grid's edge; use counts their vertex as if it were measured", Words: []string{"off", "use"}, Default: "off", Knob: true},
+			{
+				Name: "errors", Doc: "where standard errors and intervals of the coefficients come from: Student's t around the fit, leaving each cell out in turn, or resampling the cells",
+				Words: []string{"t", "jackknife", "bootstrap"}, Default: "t", Knob: true,
+			},
+			{Name: "samples", Doc: "bootstrap samples", Number: &NumberSpec{Min: 50, Max: 100_000, Integer: true}, Default: "1000"},
+			{Name: "seed", Doc: "bootstrap seed", Number: &NumberSpec{Min: 0, Max: 1 << 53, Integer: true}, Default: "0"},
 			{Name: "exclude", Doc: "cells left out by hand: \"215M,100B\" or their number in the curves, from 1", Number: &NumberSpec{Min: 1, Integer: true}, String: true, List: true},
 		},
 		open:   &Param{Name: "parameter", Doc: "a parameter of your own formula, pinned at a number", Number: &NumberSpec{Min: math.Inf(-1)}},
@@ -98,6 +104,11 @@ func runLaw(c *Call) (Value, error) {
 			return nil, errParam{pinned, err}
 		}
 		return nil, err
+	}
+	if kind := fitting.ErrorKind(c.Text("errors")); kind != fitting.ErrorsT {
+		if l, err = l.WithErrors(kind, int(c.Number("samples")), uint64(c.Number("seed"))); err != nil {
+			return nil, errParam{"errors", err}
+		}
 	}
 	c.Note(l.Notes...)
 	return Law{l}, nil
