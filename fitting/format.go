@@ -7,7 +7,7 @@ import (
 )
 
 // FormatCount prints a count with three significant digits and an SI-style
-// suffix: 7e9 is "7B", 1.07e9 "1.07B", 524288 "524K". Beyond a thousand T, and
+// suffix: 7e9 is "7B", 1.07e9 "1.07B", 524288 "524k". Beyond a thousand T, and
 // below one, it is in scientific notation; NaN is "?".
 func FormatCount(x float64) string {
 	switch {
@@ -24,7 +24,7 @@ func FormatCount(x float64) string {
 	for _, u := range []struct {
 		size   float64
 		suffix string
-	}{{1e12, "T"}, {1e9, "B"}, {1e6, "M"}, {1e3, "K"}, {1, ""}} {
+	}{{1e12, "T"}, {1e9, "B"}, {1e6, "M"}, {1e3, "k"}, {1, ""}} {
 		if r >= u.size && r < u.size*1000 {
 			return strconv.FormatFloat(roundSig(r/u.size, 3), 'f', -1, 64) + u.suffix
 		}

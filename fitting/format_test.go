@@ -7,7 +7,7 @@ import (
 
 func TestFormats(t *testing.T) {
 	for x, want := range map[float64]string{
-		7e9: "7B", 1.07e9: "1.07B", 1073741824: "1.07B", 524288: "524K", 1.4e12: "1.4T", 214663680: "215M",
+		7e9: "7B", 1.07e9: "1.07B", 1073741824: "1.07B", 524288: "524k", 1.4e12: "1.4T", 214663680: "215M",
 		128: "128", 1: "1", 999.6e6: "1B", 1e15: "1e15", 5.88e22: "5.88e22", 0: "0", -2e6: "−2M", 0.25: "2.5e-1", 2.5: "2.5",
 		math.Inf(1): "∞",
 	} {
@@ -38,7 +38,7 @@ func TestKeyText(t *testing.T) {
 	for k, want := range map[Key]string{
 		{}:                                 "all runs",
 		{N: 214663680, D: 4e9}:             "N=215M D=4B",
-		{N: 1e9, B: 524288, Extra: "wd=0"}: "N=1B B=524K wd=0",
+		{N: 1e9, B: 524288, Extra: "wd=0"}: "N=1B B=524k wd=0",
 	} {
 		if got := k.String(); got != want {
 			t.Errorf("%#v prints %q, want %q", k, got, want)

@@ -167,7 +167,7 @@ func TestPredictionWarnings(t *testing.T) {
 		{"far", tuned, Target{N: 8e9, D: 1e9}, []string{"N=8B is 10× past the largest fitted N (800M)", "D=1B is 2× below the smallest fitted D (2B)"}},
 		{"pins", tuned, Target{N: 4e8, D: 8e9}, []string{"exponent N and exponent D are pinned: their uncertainty is not in the interval"}},
 		{"batch of a tuned law", tuned, Target{N: 4e8, D: 8e9, B: 1e6}, []string{"need not be 1M tokens"}},
-		{"batch of a fixed law", atBatch, Target{N: 4e8, D: 8e9}, []string{"at a batch of 524K tokens: it holds at that batch only"}},
+		{"batch of a fixed law", atBatch, Target{N: 4e8, D: 8e9}, []string{"at a batch of 524k tokens: it holds at that batch only"}},
 		{"another batch", atBatch, Target{N: 4e8, D: 8e9, B: 1e6}, []string{"says nothing about 1M"}},
 		// The windows of this set are refitted from three points each.
 		{"windows", atBatch, Target{N: 4e8, D: 8e9, B: 524288}, nil},

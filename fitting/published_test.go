@@ -206,7 +206,7 @@ func TestBeside(t *testing.T) {
 		"porian":    "",
 		"kaplan":    "its batch condition is not stated",
 		"minicpm":   "under MiniCPM's μP",
-		"bjorck":    "its batch is fixed at 500K tokens, here it is tuned",
+		"bjorck":    "its batch is fixed at 500k tokens, here it is tuned",
 		"joint_moe": "needs the active parameters",
 		"ling2025":  "needs the active parameters",
 		"ling2026":  "needs the active parameters",
@@ -224,7 +224,7 @@ func TestBeside(t *testing.T) {
 	if !find(fixed, "bjorck").Comparable {
 		t.Errorf("bjorck at its own batch: %q", find(fixed, "bjorck").Why)
 	}
-	if r := find(fixed, "step"); r.Comparable || r.Why != "its batch is tuned, here it is fixed at 524K" {
+	if r := find(fixed, "step"); r.Comparable || r.Why != "its batch is tuned, here it is fixed at 524k" {
 		t.Errorf("step at a fixed batch: %q", r.Why)
 	}
 	if r := find(BesidePublished(Target{N: 1e10, NActive: 1e9, D: 2e10}, BatchRule{}, nil), "deepseek"); r.Comparable || r.Why != "fitted on dense models" {

@@ -73,7 +73,7 @@ func (p Picture) Draw(format string) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("cannot draw %s", article(p.Of.Type()))
 	}
-	return picture.Draw(of, format, picture.Options{Width: p.Width, Height: p.Height, Cell: p.Cell, Target: p.Target})
+	return picture.Draw(of, format, picture.Options{Width: p.Width, Height: p.Height, Cell: p.Cell + 1, Target: p.Target})
 }
 
 // DrawPictures writes the files of every plot whose result is new. It does nothing

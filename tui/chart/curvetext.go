@@ -1,0 +1,110 @@
+package chart
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/etastar/etastar/fitting"
+	"github.com/etastar/etastar/session/picture/scale"
+)
+
+// etaText says what a curve knows of η*: "η* 1.38e-3", "η* < 2.4e-4", "no η*".
+func etaText(c *fitting.Curve) string {
+	switch {
+	case c.Bound == fitting.BoundBelow:
+		return "η* < " + scale.Eta(c.BoundLR, 3)
+	case c.Bound == fitting.BoundAbove:
+		return "η* > " + scale.Eta(c.BoundLR, 3)
+	case c.OK && finite(c.LnLR):
+		return "η* " + scale.Eta(math.Exp(c.LnLR), 3)
+	}
+	return "no η*"
+}
+
+// curveTitle is the line over a curve: its key, η* with its interval, R², reasons to doubt it.
+func curveTitle(cv canvas, c *fitting.Curve) {
+	key, eta, etaPen := scale.Key(c.Key), etaText(c), penStar
+	if !c.OK || c.Bound != fitting.NoBound {
+		etaPen = penWarning
+	}
+	if ansi.StringWidth(key)+2+ansi.StringWidth(eta) > cv.w {
+		eta = strings.TrimPrefix(eta, "η* ") // the number alone, where that lets the key stay
+	}
+	pieces := []segment{{key, penTitle, 0}, {eta, etaPen, 1}}
+	if c.OK && c.Bound == fitting.NoBound {
+		pieces = append(pieces, segment{scale.Spread(c.LnLRSE), etaPen, 2})
+		if finite(c.R2) {
+			pieces = append(pieces, segment{"R² " + scale.Fixed(c.R2, 3), penText, 4})
+		}
+	}
+	if s := scale.Flags(c.Flags); s != "" {
+		pieces = append(pieces, segment{"! " + s, penWarning, 3})
+	}
+	if n := len(c.Diverged); n > 0 {
+		pieces = append(pieces, segment{"✖ " + strconv.Itoa(n) + " diverged", penDiverged, 5})
+	}
+	if n := len(c.Excluded); n > 0 {
+		pieces = append(pieces, segment{"× " + strconv.Itoa(n) + " out", penExcluded, 6})
+	}
+	cv.segments(0, 0, pieces...)
+}
+
+// legend names the marks that the picture holds.
+func legend(cv canvas, c *fitting.Curve, m *marks) {
+	has := map[rune]bool{}
+	for _, k := range m.all {
+		has[k.glyph] = true
+	}
+	var pieces []segment
+	add := func(ok bool, text string, p pen) {
+		if ok {
+			pieces = append(pieces, segment{text, p, len(pieces)})
+		}
+	}
+	add(has['●'], "● fitted", penPoint)
+	add(has['○'], "○ not fitted", penOutside)
+	add(c.OK && c.LnLRSE > 0, "░ 95% of η*", penInterval)
+	add(m.above > 0, "▲ "+strconv.Itoa(m.above)+" above", penOutside)
+	add(m.below > 0, "▼ "+strconv.Itoa(m.below)+" below", penOutside)
+	add(has['✖'], "✖ diverged", penDiverged)
+	add(has['×'], "× taken out", penExcluded)
+	if len(pieces) > 0 {
+		cv.segments(0, cv.h-1, pieces...)
+	}
+}
+
+// cursorLine gives the values of the point under the cursor.
+func cursorLine(cv canvas, c *fitting.Curve, selected int) {
+	pts := Selectable(c)
+	p := pts[selected]
+	state := "not fitted"
+	switch {
+	case isExcluded(c, p):
+		state = "taken out"
+	case p.InWindow:
+		state = "fitted"
+	}
+	pieces := []segment{
+		{"[" + strconv.Itoa(selected+1) + "/" + strconv.Itoa(len(pts)) + "]", penAccent, 2},
+		{"η " + scale.Eta(p.LR, 4), penText, 0},
+		{"loss " + scale.Eta(p.Loss, 5), penText, 1},
+		{state, penAccent, 3},
+	}
+	if finite(p.B) && p.B > 0 {
+		pieces = append(pieces, segment{"B " + scale.SI(p.B), penDim, 4})
+	}
+	pieces = append(pieces, segment{"row " + strconv.Itoa(p.Row), penDim, 5})
+	cv.segments(0, cv.h-1, pieces...)
+}
+
+func isExcluded(c *fitting.Curve, p fitting.Point) bool {
+	for _, e := range c.Excluded {
+		if e.Row == p.Row && e.LR == p.LR {
+			return true
+		}
+	}
+	return false
+}

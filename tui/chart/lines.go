@@ -1,0 +1,243 @@
+package chart
+
+import (
+	"math"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/guptarohit/asciigraph"
+
+	"github.com/etastar/etastar/session/picture/scale"
+)
+
+// Series is one loss curve.
+type Series struct {
+	Name string    // "1e-3"
+	X    []float64 // tokens or steps, ascending; nil: the index
+	Y    []float64 // losses; a non-finite one is a gap
+	Note string    // shown behind the last value: "★", "✖ step 61"
+}
+
+// LinesOptions controls Lines.
+type LinesOptions struct {
+	Theme  *Theme // nil: NoColor
+	XName  string // "tokens", "step"; written beside the labels of the x axis
+	Legend bool   // names, last values and notes beside or under the picture
+}
+
+// The legend of loss curves.
+const (
+	minSideLegend = 56 // width from which it stands beside the picture
+	minFootLegend = 7  // height from which it stands under a narrow one
+)
+
+// Lines draws loss curves over tokens or steps. Losses far above the rest, as at
+// the start of training, are drawn at the upper edge.
+func Lines(series []Series, o LinesOptions, w, h int) string {
+	cv := newCanvas(w, h)
+	drawLines(cv, series, o)
+	return cv.render(o.Theme.sequences())
+}
+
+func drawLines(cv canvas, series []Series, o LinesOptions) {
+	pts := make([][]xy, len(series))
+	win := window{math.Inf(1), math.Inf(-1), 0, 1}
+	seen := false
+	for i := range series {
+		pts[i] = series[i].clean()
+		for _, p := range pts[i] {
+			if !math.IsNaN(p.y) {
+				seen = true
+				win.x0, win.x1 = math.Min(win.x0, p.x), math.Max(win.x1, p.x)
+			}
+		}
+	}
+	plot := cv
+	if o.Legend {
+		plot = linesLegend(cv, series, pts, &o)
+	}
+	if !seen {
+		plot.centred(penDim, "no losses yet", "–")
+		return
+	}
+	if !(win.x1 > win.x0) {
+		win.x0, win.x1 = win.x0-0.5, win.x1+0.5
+	}
+	win.y0, win.y1 = linesRange(pts, win, plot.w)
+	f := newFrame(plot, win, axes{x: countAxis, y: scale.Linear})
+	for i := range pts {
+		f.graph(resample(pts[i], win.x0, win.x1, f.p.w+1), i, o.stroke(i))
+	}
+	if row := plot.h - 1; o.XName != "" && f.p.h < plot.h-1 {
+		n := ansi.StringWidth(o.XName)
+		for _, x := range []int{plot.w - n, 0} {
+			if plot.clear(x-1, row, n+2) && plot.text(x, row, o.XName, penDim) {
+				break
+			}
+		}
+	}
+}
+
+// countAxis labels a linear axis of steps or tokens: "0", "82k", "1.2B".
+func countAxis(lo, hi float64, fits func([]scale.Tick) bool) []scale.Tick {
+	for n := 9; n >= 1; n-- {
+		t := scale.Linear(lo, hi, n)
+		for i := range t {
+			t[i].Label = scale.SI(t[i].V)
+		}
+		same := false
+		for i := 1; i < len(t); i++ {
+			same = same || t[i].Label == t[i-1].Label
+		}
+		if !same && len(t) > 0 && fits(t) {
+			return t
+		}
+	}
+	return nil
+}
+
+// linesRange shows every loss, unless the highest tenth lies far above the rest.
+func linesRange(pts [][]xy, win window, w int) (float64, float64) {
+	var all []float64
+	for _, s := range pts {
+		// Down-sampled as it is drawn: sorting every loss of a long run takes too long.
+		for _, y := range resample(s, win.x0, win.x1, 2*max(w, 1)) {
+			if !math.IsNaN(y) {
+				all = append(all, y)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return 0, 1
+	}
+	sort.Float64s(all)
+	lo, hi := all[0], all[len(all)-1]
+	if q := all[len(all)*9/10]; q > lo && hi > q+(q-lo) {
+		hi = q + (q - lo)
+	}
+	return pad(lo, hi, 0, 0.02)
+}
+
+// strokes tell lines apart where there is no colour.
+var strokes = []asciigraph.CharSet{
+	asciigraph.DefaultCharSet,
+	strokeSet("━┃┏┓┗┛╸╺"),
+	strokeSet("═║╔╗╚╝══"),
+	strokeSet("┄┆╭╮╰╯┄┄"),
+	strokeSet("╌╎┌┐└┘╌╌"),
+	strokeSet("········"),
+}
+
+func strokeSet(s string) asciigraph.CharSet {
+	r := strings.Split(s, "")
+	return asciigraph.CharSet{
+		Horizontal: r[0], VerticalLine: r[1], ArcDownRight: r[2], ArcDownLeft: r[3],
+		ArcUpRight: r[4], ArcUpLeft: r[5], EndCap: r[6], StartCap: r[7],
+	}
+}
+
+// graph draws one curve with asciigraph. The values are mapped to rows first:
+// asciigraph then needs no range of its own, which it gets wrong for constant
+// and very large values, and its rows are ours.
+func (f frame) graph(values []float64, i int, set asciigraph.CharSet) {
+	if f.p.w < 1 || f.p.h < 1 {
+		return
+	}
+	seen := false
+	for k, v := range values {
+		if !math.IsNaN(v) {
+			seen = true
+			values[k] = float64(f.p.h-1) * math.Min(math.Max((v-f.y0)/(f.y1-f.y0), 0), 1)
+		}
+	}
+	if !seen {
+		return
+	}
+	if f.p.h == 1 {
+		for x := range f.p.w {
+			if !math.IsNaN(values[x]) {
+				f.p.text(x, 0, set.Horizontal, seriesPen(i))
+			}
+		}
+		return
+	}
+	top := float64(f.p.h - 1)
+	out := asciigraph.Plot(values,
+		asciigraph.Height(f.p.h-1), asciigraph.LowerBound(0), asciigraph.UpperBound(top),
+		asciigraph.Offset(1), asciigraph.SeriesChars(set),
+		asciigraph.YAxisValueFormatter(func(float64) string { return "" }))
+	for y, line := range strings.Split(out, "\n") {
+		for x, r := range []rune(line) {
+			if x > 0 && r != ' ' { // column 0 is its axis; ours is drawn
+				f.p.set(x-1, y, r, seriesPen(i))
+			}
+		}
+	}
+}
+
+// linesLegend names the curves and returns what is left for the picture.
+func linesLegend(cv canvas, series []Series, pts [][]xy, o *LinesOptions) canvas {
+	if len(series) == 0 {
+		return cv
+	}
+	nameW, lastW, noteW := 0, 0, 0
+	for i := range series {
+		nameW = max(nameW, ansi.StringWidth(oneLine(series[i].Name)))
+		lastW = max(lastW, ansi.StringWidth(last(pts[i])))
+		noteW = max(noteW, ansi.StringWidth(oneLine(series[i].Note)))
+	}
+	full := 3 + nameW + 1 + lastW
+	if noteW > 0 {
+		full += 1 + noteW
+	}
+	switch {
+	case cv.w >= minSideLegend && full <= cv.w*2/5 && cv.h >= 2:
+		side := cv.sub(cv.w-full, 0, full, cv.h)
+		for i := range series {
+			if i == cv.h-1 && len(series) > cv.h {
+				side.text(0, i, firstFit(full, "… "+strconv.Itoa(len(series)-i)+" more", "…"), penDim)
+				break
+			}
+			side.text(0, i, o.sample(i), seriesPen(i))
+			side.text(3, i, oneLine(series[i].Name), penText)
+			l := last(pts[i])
+			side.text(3+nameW+1+lastW-ansi.StringWidth(l), i, l, penTitle)
+			side.text(3+nameW+1+lastW+1, i, oneLine(series[i].Note), penAccent)
+		}
+		return cv.sub(0, 0, cv.w-full-2, cv.h)
+	case cv.h >= minFootLegend:
+		pieces := make([]segment, len(series))
+		for i := range series {
+			pieces[i] = segment{o.sample(i) + " " + oneLine(series[i].Name) + " " + last(pts[i]), seriesPen(i), i}
+			if n := oneLine(series[i].Note); n != "" {
+				pieces[i].text += " " + n
+			}
+		}
+		cv.segments(0, cv.h-1, pieces...)
+		return cv.sub(0, 0, cv.w, cv.h-1)
+	}
+	return cv
+}
+
+// stroke is how the i-th line is drawn: with colours all the same, else each its own way.
+func (o *LinesOptions) stroke(i int) asciigraph.CharSet {
+	if o.Theme != nil && len(o.Theme.Series) > 0 {
+		return strokes[0]
+	}
+	return strokes[i%len(strokes)]
+}
+
+// sample is a piece of the i-th line.
+func (o *LinesOptions) sample(i int) string { return strings.Repeat(o.stroke(i).Horizontal, 2) }
+
+// last prints the last loss of a curve.
+func last(pts []xy) string {
+	for i := len(pts) - 1; i >= 0; i-- {
+		if !math.IsNaN(pts[i].y) {
+			return scale.Eta(pts[i].y, 4)
+		}
+	}
+	return "–"
+}
