@@ -79,8 +79,9 @@ func command(code *int) *cobra.Command {
 }
 
 func open(ctx context.Context, args []string, theme string) int {
-	path, o := "", session.Options{Interactive: true}
+	var path string
 	var err error
+	o := session.Options{Interactive: true}
 	if len(args) > 0 {
 		path = args[0]
 	} else {

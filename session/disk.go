@@ -70,9 +70,10 @@ func (s *Session) open(path string) error {
 	if !s.options.Interactive {
 		return nil
 	}
-	saved, found, err := readNotebook(s.recoveryPath())
-	if err != nil || !found {
-		return nil // an unreadable recovery file must not keep the notebook closed
+	// An unreadable recovery file must not keep the notebook closed.
+	saved, found, _ := readNotebook(s.recoveryPath())
+	if !found {
+		return nil
 	}
 	if saved == text {
 		s.dropRecovery()

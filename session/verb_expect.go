@@ -186,7 +186,7 @@ func Fields(v Value) []NamedNumber {
 		for _, co := range v.Coef {
 			f = append(f, NamedNumber{co.Name, co.Value}, NamedNumber{"se_" + co.Name, co.SE})
 		}
-		return append(f, NamedNumber{"r2", v.R2}, NamedNumber{"sd", v.ResidSD}, NamedNumber{"n", float64(v.Law.N)})
+		return append(f, NamedNumber{"r2", v.R2}, NamedNumber{"sd", v.ResidSD}, NamedNumber{"n", float64(v.N)})
 	case Curves:
 		vertices := 0
 		for i := range v.Curves {

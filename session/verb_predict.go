@@ -83,7 +83,7 @@ func runPredict(c *Call) (Value, error) {
 	case Law:
 		p, err = l.Predict(t, o)
 	case Published:
-		p, err = l.Published.Predict(t, l.Anchor, o)
+		p, err = l.Predict(t, l.Anchor, o)
 	}
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ func ParseNumber(s string) (v float64, percent, ok bool) {
 		scale, body = m, body[:len(body)-1]
 	}
 	digits := strings.TrimLeft(body, "+-")
-	if len(body)-len(digits) > 1 || digits == "" || !(digits[0] >= '0' && digits[0] <= '9' || digits[0] == '.') {
+	if len(body)-len(digits) > 1 || digits == "" || strings.IndexByte("0123456789.", digits[0]) < 0 {
 		return 0, false, false
 	}
 	if strings.ContainsAny(body, "xXpPoObB") {

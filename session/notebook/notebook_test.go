@@ -42,20 +42,28 @@ func TestEdits(t *testing.T) {
 		want string
 		line int
 	}{
-		{"set keeps all else", sample, func(d *Document) int { d.SetLine(3, "a = load \"y.csv\""); return 3 },
-			"# Title\n\n```eta\na = load \"y.csv\"\n# comment\n\nb = curves a\n```\n\ntext\n", 3},
-		{"insert in block", sample, func(d *Document) int { return d.Insert(3, "z = 1") },
-			"# Title\n\n```eta\na = load \"x.csv\"\nz = 1\n# comment\n\nb = curves a\n```\n\ntext\n", 4},
-		{"insert on closing fence", sample, func(d *Document) int { return d.Insert(7, "z") },
-			"# Title\n\n```eta\na = load \"x.csv\"\n# comment\n\nb = curves a\nz\n```\n\ntext\n", 7},
+		{
+			"set keeps all else", sample, func(d *Document) int { d.SetLine(3, "a = load \"y.csv\""); return 3 },
+			"# Title\n\n```eta\na = load \"y.csv\"\n# comment\n\nb = curves a\n```\n\ntext\n", 3,
+		},
+		{
+			"insert in block", sample, func(d *Document) int { return d.Insert(3, "z = 1") },
+			"# Title\n\n```eta\na = load \"x.csv\"\nz = 1\n# comment\n\nb = curves a\n```\n\ntext\n", 4,
+		},
+		{
+			"insert on closing fence", sample, func(d *Document) int { return d.Insert(7, "z") },
+			"# Title\n\n```eta\na = load \"x.csv\"\n# comment\n\nb = curves a\nz\n```\n\ntext\n", 7,
+		},
 		{"insert at end", "text", func(d *Document) int { return d.Insert(-1, "z") }, "text\n\n```eta\nz\n```\n", 3},
 		{"insert into empty", "", func(d *Document) int { return d.Insert(-1, "z") }, "```eta\nz\n```\n", 1},
 		{"insert keeps crlf", "a\r\n", func(d *Document) int { return d.Insert(0, "z") }, "a\r\n\r\n```eta\r\nz\r\n```\r\n", 3},
 		{"insert stays out of a foreign fence", "```go\nx\n```\n", func(d *Document) int { return d.Insert(1, "z") }, "```go\nx\n```\n\n```eta\nz\n```\n", 5},
 		{"insert closes an unclosed foreign fence", "```go\nx", func(d *Document) int { return d.Insert(-1, "z") }, "```go\nx\n```\n\n```eta\nz\n```\n", 5},
 		{"insert before prose", "a\nb\n", func(d *Document) int { return d.Insert(0, "z") }, "a\n\n```eta\nz\n```\n\nb\n", 3},
-		{"delete", sample, func(d *Document) int { d.Delete(4); return 0 },
-			"# Title\n\n```eta\na = load \"x.csv\"\n\nb = curves a\n```\n\ntext\n", 0},
+		{
+			"delete", sample, func(d *Document) int { d.Delete(4); return 0 },
+			"# Title\n\n```eta\na = load \"x.csv\"\n\nb = curves a\n```\n\ntext\n", 0,
+		},
 		{"delete the last of a block", "x\n```eta\na\n```\ny\n", func(d *Document) int { d.Delete(2); return 0 }, "x\ny\n", 0},
 		{"line break in a statement cannot escape its line", "```eta\na\n```\n", func(d *Document) int { return d.Insert(1, "b\nc") }, "```eta\na\nb c\n```\n", 2},
 	}
