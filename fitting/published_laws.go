@@ -233,23 +233,26 @@ func batchOfC(constant, exponent float64) func(Target) (float64, error) {
 	}
 }
 
-// PublishedAbsolute evaluates arXiv 2601.05049 Eq 6 as printed,
+// AbsoluteZhou is arXiv 2601.05049 Eq 6 as printed,
 // 38.4588·(N/unitN)^−0.2219·D^−0.3509. The paper states neither the unit of N and D
 // nor the batch size: with raw N (unitN 1) the result lies 26 to 50 times below
 // every other law, with N in millions (unitN 1e6) it is in line with them, and
-// neither reading is proven. The warning says so and must be shown with the number.
-// Prefer the relative law "zhou" from a measured anchor.
-func PublishedAbsolute(t Target, unitN float64) (lr float64, warning string, err error) {
-	if err := t.check(); err != nil {
-		return nan, "", err
-	}
-	if !known(t.N) || !known(t.D) {
-		return nan, "", errors.New("absolute form of Zhou 2026: needs N and D")
-	}
+// neither reading is proven; every prediction warns of that. Prefer the relative
+// law "zhou" from a measured anchor.
+func AbsoluteZhou(unitN float64) (*Published, error) {
 	if !known(unitN) {
-		return nan, "", fmt.Errorf("absolute form of Zhou 2026: the unit of N is %v; say 1 for raw parameters or 1e6 for millions", unitN)
+		return nil, fmt.Errorf("absolute form of Zhou 2026: the unit of N is %v; say 1 for raw parameters or 1e6 for millions", unitN)
 	}
-	lr = zhouC * math.Pow(t.N/unitN, zhouN) * math.Pow(t.D, zhouD)
-	warning = fmt.Sprintf("arXiv 2601.05049 Eq 6 states no unit: this reads N in units of %s and D in tokens, which is not proven; with raw N it lies 26 to 50 times below every other law", FormatCount(unitN))
-	return lr, warning, nil
+	relative, err := FindPublished("zhou")
+	if err != nil {
+		return nil, err
+	}
+	p := *relative
+	p.Relative = false
+	p.Formula = fmt.Sprintf("38.4588·(N/%s)^−0.2219·D^−0.3509", FormatCount(unitN))
+	p.apart = fmt.Sprintf("arXiv 2601.05049 Eq 6 states no unit: this reads N in units of %s and D in tokens, which is not proven; with raw N it lies 26 to 50 times below every other law", FormatCount(unitN))
+	p.lr = func(t Target, _ *Anchor) (float64, error) {
+		return zhouC * math.Pow(t.N/unitN, zhouN) * math.Pow(t.D, zhouD), nil
+	}
+	return &p, nil
 }

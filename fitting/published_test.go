@@ -114,19 +114,25 @@ func TestPublishedRelative(t *testing.T) {
 	}
 	// The trap: the two readings of Eq 6.
 	for unit, want := range map[float64]float64{1: 1.75e-5, 1e6: 3.76e-4} {
-		lr, warning, err := PublishedAbsolute(Target{N: 12e9, D: 5e11}, unit)
-		if err != nil || fmt.Sprintf("%.2e", lr) != fmt.Sprintf("%.2e", want) || !strings.Contains(warning, "not proven") {
-			t.Errorf("absolute in units of %v: %v, %q, %v", unit, lr, warning, err)
+		law, err := AbsoluteZhou(unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := law.Predict(Target{N: 12e9, D: 5e11}, nil, PredictOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fmt.Sprintf("%.2e", p.LR) != fmt.Sprintf("%.2e", want) || !strings.Contains(strings.Join(p.Warnings, "\n"), "not proven") {
+			t.Errorf("absolute in units of %v: %v, %q", unit, p.LR, p.Warnings)
+		}
+		for _, target := range []Target{{N: 1e9}, {D: 1e9}, {N: -1, D: 1e9}} {
+			if lr, err := law.LR(target, nil); err == nil {
+				t.Errorf("%v is accepted: %v", target, lr)
+			}
 		}
 	}
-	for _, bad := range []func() error{
-		func() error { _, _, err := PublishedAbsolute(Target{N: 1e9}, 1); return err },
-		func() error { _, _, err := PublishedAbsolute(target, 0); return err },
-		func() error { _, _, err := PublishedAbsolute(Target{N: -1}, 1); return err },
-	} {
-		if bad() == nil {
-			t.Error("bad arguments are accepted")
-		}
+	if _, err := AbsoluteZhou(0); err == nil {
+		t.Error("a unit of 0 is accepted")
 	}
 }
 

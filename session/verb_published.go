@@ -24,11 +24,23 @@ func publishedVerb() *Verb {
 			countParam("anchor_N", "size of a measured optimum, for a relative law", "parameters"),
 			countParam("anchor_D", "horizon of that optimum", "tokens"),
 			{Name: "anchor_lr", Doc: "its learning rate", Number: &NumberSpec{Above: true, Log: true}},
+			{
+				Name: "absolute", Doc: "read the relative law as printed instead, N in this unit (1 or 1M): the paper states none, and neither reading is proven",
+				Unit: "parameters", Number: &NumberSpec{Above: true, Count: true},
+			},
 		},
 		run: func(c *Call) (Value, error) {
 			law, err := fitting.FindPublished(c.Text("name"))
 			if err != nil {
 				return nil, errParam{"name", err}
+			}
+			if c.Given("absolute") {
+				if !law.Relative {
+					return nil, errParam{"absolute", fmt.Errorf("%s is absolute as it is", law.Title)}
+				}
+				if law, err = fitting.AbsoluteZhou(c.Number("absolute")); err != nil {
+					return nil, errParam{"absolute", err}
+				}
 			}
 			v := Published{Published: law}
 			given := 0
