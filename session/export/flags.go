@@ -42,11 +42,14 @@ func identifiers(flags []fitting.Flag) []string {
 	return out
 }
 
-// inWords joins flags for a reader.
-func inWords(flags []fitting.Flag) string {
-	words := make([]string, len(flags))
-	for i, f := range flags {
+// inWords joins a curve's flags for a reader; diverged runs come with their number.
+func inWords(c *fitting.Curve) string {
+	words := make([]string, len(c.Flags))
+	for i, f := range c.Flags {
 		words[i] = string(f)
+		if f == fitting.FlagDiverged {
+			words[i] = itoa(len(c.Diverged)) + " diverged"
+		}
 	}
 	return strings.Join(words, "; ")
 }

@@ -38,7 +38,7 @@ func reportCurves(s *fitting.CurveSet) []block {
 		}
 		g.rows = append(g.rows, []string{
 			size(c.Key.N), size(c.Key.D), size(c.Key.B), c.Key.Extra,
-			star, se, low, fixed(c.R2, 4), itoa(c.NFit), inWords(c.Flags),
+			star, se, low, fixed(c.R2, 4), itoa(c.NFit), inWords(c),
 		})
 	}
 	summary := plural(len(s.Curves), "cell", "cells") + ": " + plural(vertices, "vertex", "vertices")
