@@ -250,7 +250,7 @@ func (p *Param) inRange(v language.Value, span language.Span) *language.Error {
 func (p *Param) wants() string {
 	var parts []string
 	if len(p.Input) > 0 {
-		parts = append(parts, "the name of "+orList(p.Input))
+		parts = append(parts, "the name of "+orList(articles(p.Input)))
 	}
 	if p.Set {
 		parts = append(parts, "any of "+strings.Join(p.Words, ","))
@@ -283,6 +283,14 @@ func (p *Param) wants() string {
 		parts = append(parts, "a quoted string")
 	}
 	return strings.Join(parts, ", or ")
+}
+
+func articles(types []string) []string {
+	out := make([]string, len(types))
+	for i, t := range types {
+		out[i] = article(t)
+	}
+	return out
 }
 
 func orList(words []string) string {

@@ -182,7 +182,7 @@ func (g *graph) connect(n *node, p *parser) {
 				hint = fmt.Sprintf("%s holds %s", w, article(g.names[w].bound.verb.Result))
 			}
 			n.err = n.errorAt(ref.value.Span, hint, "%s takes %s, but %s holds %s",
-				n.bound.verb.Name, article(orList(ref.param.Input)), ref.value.Text, article(got))
+				n.bound.verb.Name, orList(articles(ref.param.Input)), ref.value.Text, article(got))
 		}
 	}
 }

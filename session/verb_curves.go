@@ -251,6 +251,14 @@ func sweepRuns(t *table.Table, extra []*table.Column) (runs []fitting.Run, blank
 	return runs, blank
 }
 
+// countOf is "1 run" or "3 runs".
+func countOf(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 func curveNotes(cs *fitting.CurveSet) []string {
 	var notes []string
 	if n := cs.Diverged(); n > 0 {
@@ -262,7 +270,7 @@ func curveNotes(cs *fitting.CurveSet) []string {
 	}
 	slices.Sort(reasons)
 	for _, why := range reasons {
-		notes = append(notes, fmt.Sprintf("%d runs not used: %s", cs.Skipped[why], why))
+		notes = append(notes, fmt.Sprintf("%s not used: %s", countOf(cs.Skipped[why], "run"), why))
 	}
 	regrouped, excluded := 0, 0
 	for i := range cs.Curves {
@@ -273,7 +281,7 @@ func curveNotes(cs *fitting.CurveSet) []string {
 		notes = append(notes, fmt.Sprintf("%d learning rates are two roundings of one value in their cell: the better run counts, as written", regrouped))
 	}
 	if excluded > 0 {
-		notes = append(notes, fmt.Sprintf("%d runs excluded by hand", excluded))
+		notes = append(notes, countOf(excluded, "run")+" excluded by hand")
 	}
 	return notes
 }

@@ -138,12 +138,12 @@ func (m *Model) stepPoint(by int) tea.Cmd {
 	default:
 		st.point = min(max(st.point+by, 0), len(pts)-1)
 	}
-	m.say(pointText(&pts[st.point]))
+	m.say(pointText(&pts[st.point], m.sourceLines(c)))
 	return nil
 }
 
-func pointText(p *fitting.Point) string {
-	s := "η " + eta(p.LR, 4) + "   loss " + fixed(p.Loss, 4) + "   row " + count(p.Row+1)
+func pointText(p *fitting.Point, line func(row int) int) string {
+	s := "η " + eta(p.LR, 4) + "   loss " + fixed(p.Loss, 4) + "   line " + count(line(p.Row))
 	if p.InWindow {
 		s += "   in the window"
 	}
@@ -190,7 +190,7 @@ func (m *Model) toggleExclude() tea.Cmd {
 	if !ok {
 		return nil
 	}
-	if err := m.nb.ToggleListed(line, "exclude", strconv.Itoa(m.sourceLine(c, p.Row))); err != nil {
+	if err := m.nb.ToggleListed(line, "exclude", strconv.Itoa(m.sourceLines(c)(p.Row))); err != nil {
 		m.complain(err)
 		return nil
 	}
@@ -198,20 +198,18 @@ func (m *Model) toggleExclude() tea.Cmd {
 	return m.edited(m.focusedLine())
 }
 
-// sourceLine is the line number in the file of a table's row, as people write it.
-func (m *Model) sourceLine(c *session.Cell, r int) int {
+// sourceLines gives the line of the file that a row of the cell's table stands on.
+func (m *Model) sourceLines(c *session.Cell) func(row int) int {
 	for i := range m.items {
 		o := m.items[i].Cell
 		if o == nil {
 			continue
 		}
 		if v, ok := o.Value.(session.Curves); ok && v.CurveSet == m.curvesOf(c.Value) && v.Source != nil {
-			if r >= 0 && r < len(v.Source.Lines) {
-				return int(v.Source.Lines[r])
-			}
+			return v.Source.Line
 		}
 	}
-	return r + 1
+	return func(row int) int { return row + 1 }
 }
 
 func (m *Model) nextPane() tea.Cmd {

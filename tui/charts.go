@@ -53,7 +53,7 @@ func (m *Model) divider() string { return " " + m.th.rule.Render("│") + " " }
 // curveOptions puts the cursor on the point in focus.
 func (m *Model) curveOptions(c *session.Cell) chart.CurveOptions {
 	st := m.stateOf(c)
-	return chart.CurveOptions{Theme: m.th.chart(), Cursor: st.point >= 0, Selected: max(st.point, 0)}
+	return chart.CurveOptions{Theme: m.th.chart(), Cursor: st.point >= 0, Selected: max(st.point, 0), Line: m.sourceLines(c)}
 }
 
 // pointsOf lists the points a cursor can stand on.
@@ -63,7 +63,7 @@ func (m *Model) multiples(c *session.Cell, w, h int) []string {
 	set := m.curvesOf(c.Value)
 	st := m.stateOf(c)
 	return picture(chart.SmallMultiples(set, chart.MultiplesOptions{
-		Theme: m.th.chart(), Focus: clampTo(st.curve, len(set.Curves)), Cursor: st.point >= 0, Selected: max(st.point, 0),
+		Theme: m.th.chart(), Focus: clampTo(st.curve, len(set.Curves)), Cursor: st.point >= 0, Selected: max(st.point, 0), Line: m.sourceLines(c),
 	}, w, h))
 }
 

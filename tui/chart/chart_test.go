@@ -199,10 +199,10 @@ func TestBoxOfAnyData(t *testing.T) {
 		switch rapid.IntRange(0, 5).Draw(t, "kind") {
 		case 0:
 			c := nastyCurve(t)
-			checkBox(t, Curve(&c, CurveOptions{style, cursor, selected}, w, h), w, h)
+			checkBox(t, Curve(&c, CurveOptions{Theme: style, Cursor: cursor, Selected: selected}, w, h), w, h)
 		case 1:
 			cs := &fitting.CurveSet{Curves: rapid.SliceOfN(rapid.Custom(nastyCurve), 0, 6).Draw(t, "curves")}
-			checkBox(t, SmallMultiples(cs, MultiplesOptions{style, selected, cursor, selected}, w, h), w, h)
+			checkBox(t, SmallMultiples(cs, MultiplesOptions{Theme: style, Focus: selected, Cursor: cursor, Selected: selected}, w, h), w, h)
 		case 2:
 			checkBox(t, Law(nastyLaw(t), LawOptions{
 				style, rapid.SampledFrom([]Axis{"", "N", "D", "C", "x"}).Draw(t, "axis"), rapid.Bool().Draw(t, "partial"), nastyPrediction(t), cursor, selected,

@@ -15,6 +15,8 @@ type CurveOptions struct {
 	// Cursor shows a cursor on point Selected of Selectable, and its values below.
 	Cursor   bool
 	Selected int
+	// Line gives the line of the file that a run (fitting.Point.Row) stands on; nil: none is shown.
+	Line func(row int) int
 }
 
 // Selectable lists the points of c a cursor can stand on: Points and Excluded,
@@ -56,7 +58,7 @@ func drawCurve(cv canvas, c *fitting.Curve, o CurveOptions, small bool) {
 	switch {
 	case cursor && cv.h >= 5:
 		foot = 1
-		cursorLine(cv, c, o.Selected)
+		cursorLine(cv, c, o.Selected, o.Line)
 	case !small && cv.h >= 12 && cv.w >= 44:
 		foot = 1
 		legend(cv, c, pts)

@@ -77,7 +77,7 @@ func legend(cv canvas, c *fitting.Curve, m *marks) {
 }
 
 // cursorLine gives the values of the point under the cursor.
-func cursorLine(cv canvas, c *fitting.Curve, selected int) {
+func cursorLine(cv canvas, c *fitting.Curve, selected int, line func(row int) int) {
 	pts := Selectable(c)
 	p := pts[selected]
 	state := "not fitted"
@@ -96,7 +96,9 @@ func cursorLine(cv canvas, c *fitting.Curve, selected int) {
 	if finite(p.B) && p.B > 0 {
 		pieces = append(pieces, segment{"B " + scale.SI(p.B), penDim, 4})
 	}
-	pieces = append(pieces, segment{"row " + strconv.Itoa(p.Row), penDim, 5})
+	if line != nil {
+		pieces = append(pieces, segment{"line " + strconv.Itoa(line(p.Row)), penDim, 5})
+	}
 	cv.segments(0, cv.h-1, pieces...)
 }
 

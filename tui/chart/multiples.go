@@ -15,6 +15,7 @@ type MultiplesOptions struct {
 	// Cursor and Selected put a cursor on a point of the focused cell, as in CurveOptions.
 	Cursor   bool
 	Selected int
+	Line     func(row int) int
 }
 
 // The least a small multiple needs to be read.
@@ -75,7 +76,7 @@ func drawMultiples(cv canvas, cs *fitting.CurveSet, o MultiplesOptions) {
 			}
 		}
 		if i == focus {
-			co.Cursor, co.Selected = o.Cursor, o.Selected
+			co.Cursor, co.Selected, co.Line = o.Cursor, o.Selected, o.Line
 		}
 		gap := 0
 		if x1-x0 > 2 {

@@ -155,8 +155,8 @@ func TestSetApart(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
-	got = Curve(&c, CurveOptions{Cursor: true, Selected: 2}, 80, 20)
-	for _, want := range []string{"[×]", "taken out", "η 3e-4", "[3/5]", "row 7"} {
+	got = Curve(&c, CurveOptions{Cursor: true, Selected: 2, Line: func(row int) int { return row + 2 }}, 80, 20)
+	for _, want := range []string{"[×]", "taken out", "η 3e-4", "[3/5]", "line 9"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
