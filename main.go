@@ -84,6 +84,10 @@ func open(ctx context.Context, args []string, theme string) int {
 	o := session.Options{Interactive: true}
 	if len(args) > 0 {
 		path = args[0]
+		if _, serr := os.Stat(path); serr != nil && filepath.Ext(path) != ".md" {
+			fmt.Fprintf(os.Stderr, "etastar: there is no command and no notebook %q; a new notebook's name ends in .md, the commands are run, check, export and help\n", path)
+			return headless.Usage
+		}
 	} else {
 		o.Example = true
 		path, err = example.Install(filepath.Join(session.StateDir(), "example"))
@@ -190,7 +194,7 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 			if !ok {
 				return fmt.Errorf("%s", text)
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), text)
+			fmt.Fprint(cmd.OutOrStdout(), session.Wrap(text+"\n", 80))
 			return nil
 		},
 	}

@@ -261,3 +261,11 @@ func TestHelp(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestWrap(t *testing.T) {
+	got := Wrap("short\n  a line that is longer than twenty characters\nη η η η η η η η η η η η\n", 20)
+	want := "short\n  a line that is\n  longer than twenty\n  characters\nη η η η η η η η η η\nη η\n"
+	if got != want {
+		t.Errorf("%q", got)
+	}
+}

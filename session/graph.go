@@ -338,6 +338,8 @@ func article(word string) string {
 	switch {
 	case word == "curves":
 		return word
+	case word == "published":
+		return "a published law"
 	case strings.IndexByte("aeiou", word[0]) >= 0:
 		return "an " + word
 	}

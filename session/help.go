@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Help returns the text for a topic (a verb, a parameter "curves.window", "language")
@@ -86,6 +87,39 @@ func (p *Param) help() string {
 	}
 	if len(more) > 0 {
 		fmt.Fprintf(&b, "\n      %s", strings.Join(more, "; "))
+	}
+	return b.String()
+}
+
+// Wrap breaks lines longer than width between words, keeping each line's indentation.
+// Shorter lines stay as they are.
+func Wrap(text string, width int) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if utf8.RuneCountInString(line) <= width+1 {
+			b.WriteString(line)
+			continue
+		}
+		body := strings.TrimLeft(line, " ")
+		indent := line[:len(line)-len(body)]
+		at := 0
+		for i, word := range strings.Fields(body) {
+			n := utf8.RuneCountInString(word)
+			switch {
+			case i == 0:
+				b.WriteString(indent)
+				at = len(indent)
+			case at+1+n > width:
+				b.WriteString("\n" + indent)
+				at = len(indent)
+			default:
+				b.WriteString(" ")
+				at++
+			}
+			b.WriteString(word)
+			at += n
+		}
+		b.WriteString("\n")
 	}
 	return b.String()
 }
