@@ -8,12 +8,12 @@ import (
 
 // FormatCount prints a count with three significant digits and an SI-style
 // suffix: 7e9 is "7B", 1.07e9 "1.07B", 524288 "524k". Beyond a thousand T, and
-// below one, it is in scientific notation; NaN is "?".
+// below a thousandth, it is in scientific notation; NaN is "?".
 func FormatCount(x float64) string {
 	switch {
 	case math.IsNaN(x):
 		return "?"
-	case math.IsInf(x, 0):
+	case math.IsInf(x, 1):
 		return "∞"
 	case x == 0:
 		return "0"
@@ -21,6 +21,9 @@ func FormatCount(x float64) string {
 		return "−" + FormatCount(-x)
 	}
 	r := roundSig(x, 3)
+	if r >= 1e-3 && r < 1 { // counts given in billions
+		return strconv.FormatFloat(r, 'f', -1, 64)
+	}
 	for _, u := range []struct {
 		size   float64
 		suffix string

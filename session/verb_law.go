@@ -8,6 +8,7 @@ import (
 
 	"github.com/etastar/etastar/fitting"
 	"github.com/etastar/etastar/session/language"
+	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/session/table"
 )
 
@@ -159,22 +160,8 @@ func customForm(text string) (*fitting.CustomForm, error) {
 	}, nil
 }
 
-// CellLabel names a cell the way the screen does: "215M, 4B".
-func CellLabel(k fitting.Key) string {
-	var parts []string
-	for _, x := range []float64{k.N, k.D, k.B} {
-		if x != 0 {
-			parts = append(parts, fitting.FormatCount(x))
-		}
-	}
-	if k.Extra != "" {
-		parts = append(parts, k.Extra)
-	}
-	if len(parts) == 0 {
-		return "all runs"
-	}
-	return strings.Join(parts, ", ")
-}
+// CellLabel names a cell the way the screen does and exclude= takes: "215M, 4B".
+func CellLabel(k fitting.Key) string { return number.Key(k) }
 
 // cellIndex finds a cell by its label or its number from 1.
 func cellIndex(cs *fitting.CurveSet, text string) (int, error) {

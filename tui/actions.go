@@ -10,6 +10,7 @@ import (
 
 	"github.com/etastar/etastar/fitting"
 	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/number"
 )
 
 // moveFocus walks the notebook.
@@ -143,7 +144,7 @@ func (m *Model) stepPoint(by int) tea.Cmd {
 }
 
 func pointText(p *fitting.Point, line func(row int) int) string {
-	s := "η " + eta(p.LR, 4) + "   loss " + fixed(p.Loss, 4) + "   line " + count(line(p.Row))
+	s := "η " + number.EtaPadded(p.LR, 4) + "   loss " + number.Loss(p.Loss) + "   line " + number.Count(line(p.Row))
 	if p.InWindow {
 		s += "   in the window"
 	}
@@ -194,7 +195,7 @@ func (m *Model) toggleExclude() tea.Cmd {
 		m.complain(err)
 		return nil
 	}
-	m.say("η " + eta(p.LR, 4) + " switched; u undoes")
+	m.say("η " + number.EtaPadded(p.LR, 4) + " switched; u undoes")
 	return m.edited(m.focusedLine())
 }
 

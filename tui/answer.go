@@ -8,26 +8,8 @@ import (
 
 	"github.com/etastar/etastar/fitting"
 	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/number"
 )
-
-// targetText says what a prediction is for: "7B, 1.4T".
-func targetText(t fitting.Target) string {
-	var s []string
-	add := func(label string, v float64) {
-		if v != 0 && !math.IsNaN(v) {
-			s = append(s, label+si(v))
-		}
-	}
-	add("", t.N)
-	add("", t.D)
-	add("B ", t.B)
-	if t.N == 0 {
-		add("C ", t.C)
-	}
-	add("active ", t.NActive)
-	add("experts ", t.Experts)
-	return strings.Join(s, ", ")
-}
 
 // predictionParts writes a prediction as the answer: η*, its interval, the
 // band, the price of another η, how far it reaches, warnings; then the
@@ -38,25 +20,25 @@ func (m *Model) predictionParts(p *fitting.Prediction, stale bool, before *sessi
 	if stale {
 		plain, strong, warn = t.faint, t.faint, t.faint
 	}
-	lead := "η*(" + targetText(p.Target) + ") = "
+	lead := "η*(" + number.Target(p.Target) + ") = "
 	if over := width(lead) + 8 - m.w; over > 0 { // the number before what it is
 		lead = ""
 	}
-	head := plain.Render(lead) + strong.Render(eta(p.LR, 2))
+	head := plain.Render(lead) + strong.Render(number.EtaPadded(p.LR, 2))
 	if before != nil && width(lead)+20 <= m.w {
 		head += movedMark(t.moved, before.LR, p.LR)
 	}
 	answer = append(answer, part{head, 10})
-	if s := etaRange(p.Low, p.High, 2); s != "" {
+	if s := number.EtaRange(p.Low, p.High, 2); s != "" {
 		answer = append(answer, part{plain.Render(s), 9})
 	} else {
 		answer = append(answer, part{warn.Render("no interval"), 9})
 	}
 	if !math.IsNaN(p.Band[0]) && !math.IsNaN(p.Band[1]) {
-		answer = append(answer, part{plain.Render("near-optimal " + eta(p.Band[0], 2) + "–" + eta(p.Band[1], 2)), 7})
+		answer = append(answer, part{plain.Render("near-optimal " + number.EtaPadded(p.Band[0], 2) + "–" + number.EtaPadded(p.Band[1], 2)), 7})
 	}
 	if p.At != 0 && !math.IsNaN(p.At) && !math.IsNaN(p.AtRegret) {
-		answer = append(answer, part{plain.Render("at " + shortEta(p.At, 3) + ": " + percent(p.AtRegret) + " loss"), 6})
+		answer = append(answer, part{plain.Render("at " + number.Eta(p.At, 3) + ": " + number.SignedPercent(p.AtRegret) + " loss"), 6})
 	}
 	if s := reach(p); s != "" {
 		if len(p.Warnings) > 0 {
@@ -64,7 +46,7 @@ func (m *Model) predictionParts(p *fitting.Prediction, stale bool, before *sessi
 		}
 		answer = append(answer, part{warn.Render(s), 8})
 	} else if len(p.Warnings) > 0 {
-		answer = append(answer, part{warn.Render("⚠ " + plural(len(p.Warnings), "warning", "warnings") + ": !"), 8})
+		answer = append(answer, part{warn.Render("⚠ " + number.Plural(len(p.Warnings), "warning", "warnings") + ": !"), 8})
 	}
 	return answer, besideParts(t.dim, p)
 }
@@ -84,11 +66,11 @@ func movedMark(style lipgloss.Style, from, to float64) string {
 	case size < 0.05:
 		return ""
 	case size < 1:
-		return style.Render(arrow + fixed(size, 1) + "%")
+		return style.Render(arrow + number.Fixed(size, 1) + "%")
 	case size >= 200:
-		return style.Render(arrow + sig(to/from, 2) + "×")
+		return style.Render(arrow + number.Factor(to/from))
 	}
-	return style.Render(arrow + fixed(size, 0) + "%")
+	return style.Render(arrow + number.Fixed(size, 0) + "%")
 }
 
 // reach says how far past the data a prediction stands.
@@ -102,9 +84,9 @@ func reach(p *fitting.Prediction) string {
 		case f.name == "C" && len(s) > 0: // follows from N and D
 		case math.IsNaN(f.v) || f.v == 0:
 		case f.v > 1.005:
-			s = append(s, factor(f.v)+" past "+f.name)
+			s = append(s, number.Factor(f.v)+" past "+f.name)
 		case f.v < 0.995:
-			s = append(s, factor(1/f.v)+" below "+f.name)
+			s = append(s, number.Factor(1/f.v)+" below "+f.name)
 		}
 	}
 	return strings.Join(s, ", ")
@@ -124,7 +106,7 @@ func besideParts(style lipgloss.Style, p *fitting.Prediction) []part {
 			if b.Comparable != comparable || math.IsNaN(b.LR) {
 				continue
 			}
-			out = append(out, part{style.Render(lead + title(b.Name) + " " + eta(b.LR, 2)), 3})
+			out = append(out, part{style.Render(lead + title(b.Name) + " " + number.EtaPadded(b.LR, 2)), 3})
 			lead = ""
 		}
 	}

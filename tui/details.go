@@ -6,7 +6,14 @@ import (
 
 	"github.com/etastar/etastar/fitting"
 	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/number"
 )
+
+// isExponent reports whether a coefficient is written as one: parameters of a law of
+// the person's own can be anything.
+func isExponent(l *fitting.Law, c *fitting.Coefficient) bool {
+	return c.Name != "C" && l.Options.Form != fitting.Custom
+}
 
 // coefficients writes a law's numbers with their intervals, on as many lines as it takes.
 func (m *Model) coefficients(l *fitting.Law, w int) []string {
@@ -14,25 +21,26 @@ func (m *Model) coefficients(l *fitting.Law, w int) []string {
 	var parts []part
 	for _, c := range l.Coef {
 		s := t.bold.Render(oneLine(c.Name)) + " "
-		if c.Name == "C" {
-			s += sig(c.Value, 3)
+		exponent := isExponent(l, &c)
+		if exponent {
+			s += number.Signed(c.Value, 3)
 		} else {
-			s += signed(c.Value, 3)
+			s += number.Sig(c.Value, 3)
 		}
 		switch {
 		case c.Pinned:
 			s += t.dim.Render(" pinned")
 		case math.IsNaN(c.Lo) || math.IsNaN(c.Hi):
 			s += t.dim.Render(" no interval")
-		case c.Name == "C":
-			s += t.dim.Render(" [" + sig(c.Lo, 3) + ", " + sig(c.Hi, 3) + "]")
+		case !exponent:
+			s += t.dim.Render(" [" + number.Sig(c.Lo, 3) + ", " + number.Sig(c.Hi, 3) + "]")
 		default:
-			s += t.dim.Render(" [" + fixed(c.Lo, 3) + ", " + fixed(c.Hi, 3) + "]")
+			s += t.dim.Render(" [" + number.Fixed(c.Lo, 3) + ", " + number.Fixed(c.Hi, 3) + "]")
 		}
 		parts = append(parts, part{s, 9})
 	}
-	parts = append(parts, part{t.dim.Render("R² " + fixed(l.R2, 3)), 5}, part{t.dim.Render("sd ln η " + fixed(l.ResidSD, 3)), 5},
-		part{t.dim.Render(plural(l.N, "cell", "cells")), 4}, part{t.dim.Render("batch " + l.Batch.String()), 4})
+	parts = append(parts, part{t.dim.Render("R² " + number.Fixed(l.R2, 3)), 5}, part{t.dim.Render("sd ln η " + number.Fixed(l.ResidSD, 3)), 5},
+		part{t.dim.Render(number.Plural(l.N, "cell", "cells")), 4}, part{t.dim.Render("batch " + l.Batch.String()), 4})
 	lines, dropped := flowParts(parts, "   ", w, 2)
 	if n := len(l.Notes); n > 0 {
 		warn := t.warn.Render("⚠ " + cutWords(oneLine(l.Notes[0]), max(w-16, 1)))
@@ -60,32 +68,32 @@ func (m *Model) predictionText(p *fitting.Prediction, w int) []string {
 			out = append(out, clip(head+l, w))
 		}
 	}
-	row("η*", t.eta.Render(eta(p.LR, 3))+"  for "+targetText(p.Target))
-	interval := etaRangeLong(p.Low, p.High)
+	row("η*", t.eta.Render(number.EtaPadded(p.LR, 3))+"  for "+number.Target(p.Target))
+	interval := number.EtaInterval(p.Low, p.High, 2)
 	if interval == "" {
 		interval = "none: " + "the law leaves no degrees of freedom or states none"
 	} else {
-		interval += "  " + sig(100*p.Level, 3) + "%"
+		interval += "  " + number.Level(p.Level)
 	}
 	row("interval", interval)
 	if !math.IsNaN(p.IntervalRegret) && p.IntervalRegret != 0 {
-		row("at its end", percent(p.IntervalRegret)+" loss if the truth lies there")
+		row("at its end", number.SignedPercent(p.IntervalRegret)+" loss if the truth lies there")
 	}
 	if !math.IsNaN(p.Band[0]) && !math.IsNaN(p.Band[1]) {
-		row("near-optimal", eta(p.Band[0], 3)+" – "+eta(p.Band[1], 3)+"  within "+strings.TrimPrefix(percent(p.NearOptimal), "+")+" of the best loss")
+		row("near-optimal", number.EtaPadded(p.Band[0], 3)+" – "+number.EtaPadded(p.Band[1], 3)+"  within "+number.Percent(p.NearOptimal)+" of the best loss")
 	}
 	if p.At != 0 && !math.IsNaN(p.AtRegret) {
-		row("at "+shortEta(p.At, 3), percent(p.AtRegret)+" loss")
+		row("at "+number.Eta(p.At, 3), number.SignedPercent(p.AtRegret)+" loss")
 	}
 	row("reaches", reach(p))
 	row("batch", p.Batch.String())
 	if !math.IsNaN(p.BatchTokens) && p.BatchTokens != 0 {
-		row("its own batch", si(p.BatchTokens)+" tokens")
+		row("its own batch", number.SI(p.BatchTokens)+" tokens")
 	}
 	var win []string
 	for _, s := range p.Windows {
 		if s.Err == "" && !math.IsNaN(s.LnLR) {
-			win = append(win, s.Window.String()+" → "+eta(math.Exp(s.LnLR), 3))
+			win = append(win, s.Window.String()+" → "+number.EtaPadded(math.Exp(s.LnLR), 3))
 		}
 	}
 	row("windows", strings.Join(win, "   "))
@@ -100,7 +108,7 @@ func (m *Model) predictionText(p *fitting.Prediction, w int) []string {
 	}
 	for i := range p.Beside {
 		b := &p.Beside[i]
-		said := eta(b.LR, 3)
+		said := number.EtaPadded(b.LR, 3)
 		switch {
 		case math.IsNaN(b.LR):
 			said = oneLine(b.Why)

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+
+	"github.com/etastar/etastar/session/number"
 )
 
 // edit opens the focused statement or prose for typing.
@@ -182,7 +184,7 @@ func (m *Model) popupLines(w, h int) []string {
 		}
 		line := lead + style.Render(" "+label+" ") + "  " + t.dim.Render(doc)
 		if i == first+n-1 && first+n < len(l.ways) {
-			line = lead + style.Render(" "+label+" ") + "  " + t.faint.Render("… "+count(len(l.ways)-first-n)+" more")
+			line = lead + style.Render(" "+label+" ") + "  " + t.faint.Render("… "+number.Count(len(l.ways)-first-n)+" more")
 		}
 		out = append(out, clip(line, w))
 	}

@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/number"
 )
 
 // gridSource is a table as the screen scrolls and sorts it: only the cells in
@@ -293,7 +294,7 @@ func (m *Model) gridFoot(g *gridSource, st gridState, cols []column, first, n, w
 	if g.n == 0 {
 		parts = append(parts, part{"no rows", 9})
 	} else {
-		parts = append(parts, part{"rows " + count(first+1) + "–" + count(first+n) + " of " + count(g.n), 9})
+		parts = append(parts, part{"rows " + number.Count(first+1) + "–" + number.Count(first+n) + " of " + number.Count(g.n), 9})
 	}
 	if n < g.n {
 		parts = append(parts, part{"PgUp PgDn", 5})

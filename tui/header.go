@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/number"
 )
 
 var slotNames = func() (names [256]string) {
@@ -94,13 +95,13 @@ func (m *Model) counts() []part {
 	}
 	if curves != nil {
 		t := tally(curves.CurveSet)
-		out = append(out, part{"runs " + count(curves.Runs), 5})
+		out = append(out, part{"runs " + number.Count(curves.Runs), 5})
 		if t.diverged > 0 {
-			out = append(out, part{count(t.diverged) + " diverged set apart", 4})
+			out = append(out, part{number.Count(t.diverged) + " diverged set apart", 4})
 		}
 	}
 	if failed > 0 {
-		out = append(out, part{count(failed) + " failed", 8})
+		out = append(out, part{number.Count(failed) + " failed", 8})
 	}
 	if total > 0 {
 		out = append(out, part{fmt.Sprintf("cells %d/%d", done, total), 6})

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/number"
 )
 
 // span is where a knob stands on the screen, for the mouse.
@@ -112,7 +113,7 @@ func (m *Model) knobText(k *session.Knob, selected bool, room int) (string, int)
 		value = oneLine(k.Text)
 	}
 	if value == "" {
-		value = unknown
+		value = number.Unknown
 	}
 	value = strings.ReplaceAll(value, " -", " −")
 	open, shut := "‹", "›"

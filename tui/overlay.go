@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/number"
 )
 
 // overlay is a text to read over the notebook: help, keys, notes.
@@ -51,7 +52,7 @@ func (o *overlay) draw(m *Model, w, h int) []string {
 	o.top = max(min(o.top, o.total-o.page), 0)
 	more := ""
 	if o.total > o.page {
-		more = t.faint.Render(count(o.top+1) + "–" + count(min(o.top+o.page, o.total)) + " of " + count(o.total))
+		more = t.faint.Render(number.Count(o.top+1) + "–" + number.Count(min(o.top+o.page, o.total)) + " of " + number.Count(o.total))
 	}
 	out := []string{ends("  "+t.accent.Bold(true).Render(o.title), more, max(w-1, 0))}
 	if h > 1 {
@@ -224,7 +225,7 @@ func (m *Model) valueNotes(v session.Value) []string {
 		}
 		for i := range v.Beside {
 			b := &v.Beside[i]
-			said := title(b.Name) + " " + eta(b.LR, 3)
+			said := title(b.Name) + " " + number.EtaPadded(b.LR, 3)
 			switch {
 			case math.IsNaN(b.LR):
 				said = title(b.Name) + ": " + b.Why
@@ -241,7 +242,7 @@ func (m *Model) valueNotes(v session.Value) []string {
 		for i := range v.Curves {
 			c := &v.Curves[i]
 			for _, f := range c.Flags {
-				note(warn, keyText(c.Key)+": "+string(f))
+				note(warn, number.Key(c.Key)+": "+string(f))
 			}
 		}
 	case session.Published:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/etastar/etastar/fitting"
 	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/number"
 )
 
 // pane is one way to look at a value.
@@ -203,7 +204,7 @@ func (m *Model) firstNotes(c *session.Cell, w, n int) []string {
 		out = append(out, m.th.dim.Render(cutWords(oneLine(note), w)))
 	}
 	if rest := len(c.Notes) - len(out); rest > 0 {
-		more := fmt.Sprintf("… ! %s", plural(rest, "more note", "more notes"))
+		more := fmt.Sprintf("… ! %s", number.Plural(rest, "more note", "more notes"))
 		if len(out) > 0 && n == 1 {
 			first := cutWords(oneLine(c.Notes[0]), max(w-width(more)-2, 1))
 			out[0] = ends(m.th.dim.Render(first), m.th.faint.Render(more), w)
@@ -237,22 +238,4 @@ func (m *Model) curvePager(c *session.Cell, at int) string {
 	}
 	i := clampTo(m.stateOf(c).curve, len(set.Curves))
 	return m.th.dim.Render(fmt.Sprintf("[ ◂ %d/%d ▸ ]", i+1, len(set.Curves)))
-}
-
-// keyText names a cell of a sweep: "215M, 4B".
-func keyText(k fitting.Key) string {
-	var s []string
-	if k.N != 0 {
-		s = append(s, si(k.N))
-	}
-	if k.D != 0 {
-		s = append(s, si(k.D))
-	}
-	if k.B != 0 {
-		s = append(s, "B "+si(k.B))
-	}
-	if k.Extra != "" {
-		s = append(s, oneLine(k.Extra))
-	}
-	return strings.Join(s, ", ")
 }

@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/number"
 )
 
 // order is a command of the prompt. There are few: everything else is a key or
@@ -251,7 +252,7 @@ func (m *Model) pasteStatements(text string) tea.Cmd {
 // insertAll puts several statements below the focus.
 func (m *Model) insertAll(lines []string) tea.Cmd {
 	cmd := m.insert(strings.Join(lines, "\n"), after)
-	m.say("inserted " + plural(len(lines), "statement", "statements") + "; u takes them back")
+	m.say("inserted " + number.Plural(len(lines), "statement", "statements") + "; u takes them back")
 	return cmd
 }
 
@@ -332,7 +333,7 @@ func (f *finder) tail() string {
 	if f.term == "" {
 		return ""
 	}
-	return plural(len(f.found), "place", "places")
+	return number.Plural(len(f.found), "place", "places")
 }
 
 func (m *Model) endSearch(stay bool) tea.Cmd {

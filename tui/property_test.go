@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/number"
 )
 
 // fits checks the promise of every frame: exactly h lines of at most w cells.
@@ -112,15 +113,15 @@ func TestEverySizeFits(t *testing.T) {
 func TestNumbersStayWhole(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		x := math.Exp(rapid.Float64Range(-30, 30).Draw(rt, "ln x"))
-		number := eta(x, rapid.IntRange(1, 5).Draw(rt, "digits"))
-		parts := []part{{number, 3}, {"and more", 2}, {number + " again", 1}}
+		num := number.EtaPadded(x, rapid.IntRange(1, 5).Draw(rt, "digits"))
+		parts := []part{{num, 3}, {"and more", 2}, {num + " again", 1}}
 		w := rapid.IntRange(0, 40).Draw(rt, "w")
 		line, _ := joinParts(parts, "  ", w)
 		lines, _ := flowParts(parts, "  ", w, 2)
 		for _, l := range append(lines, line) {
 			for f := range strings.FieldsSeq(l) {
-				if strings.ContainsAny(f, "0123456789") && f != number {
-					rt.Fatalf("%q of %q in %q", f, number, l)
+				if strings.ContainsAny(f, "0123456789") && f != num {
+					rt.Fatalf("%q of %q in %q", f, num, l)
 				}
 			}
 			if width(l) > w {

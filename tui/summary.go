@@ -6,6 +6,7 @@ import (
 
 	"github.com/etastar/etastar/fitting"
 	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/session/table"
 )
 
@@ -15,7 +16,7 @@ func (m *Model) summary(v session.Value) []part {
 	case session.Table:
 		return m.tableSummary(v.Table)
 	case session.View:
-		return []part{{count(v.Rows) + " × " + count(len(v.Columns)), 9}}
+		return []part{{number.Count(v.Rows) + " × " + number.Count(len(v.Columns)), 9}}
 	case session.Curves:
 		return curvesSummary(v.CurveSet)
 	case session.Law:
@@ -24,7 +25,7 @@ func (m *Model) summary(v session.Value) []part {
 		return []part{{oneLine(v.Formula), 9}, {oneLine(v.Source), 2}}
 	case session.Prediction:
 		p := v.Prediction
-		return []part{{eta(p.LR, 3), 9}, {etaRangeLong(p.Low, p.High), 6}}
+		return []part{{number.EtaPadded(p.LR, 3), 9}, {number.EtaInterval(p.Low, p.High, 2), 6}}
 	case session.Comparison:
 		return comparisonSummary(v.Comparison)
 	case session.Picture:
@@ -53,30 +54,22 @@ func summaryGap(v session.Value) string {
 	return "  "
 }
 
-// etaRangeLong writes an interval with full ends: [4.3e-4, 7.2e-4].
-func etaRangeLong(lo, hi float64) string {
-	if math.IsNaN(lo) && math.IsNaN(hi) {
-		return ""
-	}
-	return "[" + eta(lo, 2) + ", " + eta(hi, 2) + "]"
-}
-
 // tableSummary gives the shape and the ranges of N and D. A million rows are
 // read once per table, not once a frame.
 func (m *Model) tableSummary(t *table.Table) []part {
 	if s, ok := m.shapes[t]; ok {
 		return s
 	}
-	out := []part{{count(t.Rows) + " × " + count(len(t.Columns)), 9}}
+	out := []part{{number.Count(t.Rows) + " × " + number.Count(len(t.Columns)), 9}}
 	for i, role := range []table.Role{table.RoleN, table.RoleD} {
 		src, ok := t.Roles[role]
 		if !ok {
 			continue
 		}
 		if lo, hi, ok := columnRange(t, src.Column); ok {
-			s := string(role) + " " + si(lo)
+			s := string(role) + " " + number.SI(lo)
 			if hi > lo {
-				s += "–" + si(hi)
+				s += "–" + number.SI(hi)
 			}
 			out = append(out, part{s, 6 - i})
 		}
@@ -131,19 +124,19 @@ func tally(s *fitting.CurveSet) curveTally {
 
 func curvesSummary(s *fitting.CurveSet) []part {
 	t := tally(s)
-	v := plural(t.vertices, "vertex", "vertices")
+	v := number.Plural(t.vertices, "vertex", "vertices")
 	if t.vertices < len(s.Curves) {
-		v = fmt.Sprintf("%d of %s", t.vertices, plural(len(s.Curves), "vertex", "vertices"))
+		v = fmt.Sprintf("%d of %s", t.vertices, number.Plural(len(s.Curves), "vertex", "vertices"))
 	}
 	out := []part{{v, 9}}
 	if t.near > 0 {
-		out = append(out, part{count(t.near) + " near the edge", 6})
+		out = append(out, part{number.Count(t.near) + " near the edge", 6})
 	}
 	if t.bounds > 0 {
-		out = append(out, part{plural(t.bounds, "bound", "bounds"), 7})
+		out = append(out, part{number.Plural(t.bounds, "bound", "bounds"), 7})
 	}
 	if t.diverged > 0 {
-		out = append(out, part{count(t.diverged) + " diverged", 3})
+		out = append(out, part{number.Count(t.diverged) + " diverged", 3})
 	}
 	return out
 }
@@ -151,15 +144,16 @@ func curvesSummary(s *fitting.CurveSet) []part {
 func lawSummary(l *fitting.Law) []part {
 	var out []part
 	for i, c := range l.Coef {
-		s := c.Name + " " + signed(c.Value, 3)
-		if c.Name == "C" {
-			s = c.Name + " " + sig(c.Value, 3)
+		exponent := isExponent(l, &c)
+		s := c.Name + " " + number.Sig(c.Value, 3)
+		if exponent {
+			s = c.Name + " " + number.Signed(c.Value, 3)
 		}
 		switch {
 		case c.Pinned:
 			s += " pinned"
-		case c.Name != "C" && !math.IsNaN(c.SE):
-			s += "±" + fixed(c.SE, 3)
+		case exponent && !math.IsNaN(c.SE):
+			s += "±" + number.Fixed(c.SE, 3)
 		}
 		keep := 8 - i
 		if c.Name == "C" {
@@ -181,9 +175,9 @@ func comparisonSummary(c *fitting.Comparison) []part {
 			best = i
 		}
 	}
-	out := []part{{plural(len(c.Rows), "law", "laws") + ", " + plural(len(c.Test), "cell", "cells") + " held out", 4}}
+	out := []part{{number.Plural(len(c.Rows), "law", "laws") + ", " + number.Plural(len(c.Test), "cell", "cells") + " held out", 4}}
 	if best >= 0 {
-		out = append([]part{{fmt.Sprintf("%s best: |Δ ln η| %s", oneLine(c.Rows[best].Name), fixed(c.Rows[best].MeanAbsErr, 3)), 9}}, out...)
+		out = append([]part{{fmt.Sprintf("%s best: |Δ ln η| %s", oneLine(c.Rows[best].Name), number.Fixed(c.Rows[best].MeanAbsErr, 3)), 9}}, out...)
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/etastar/etastar/fitting"
 	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/session/table"
 )
 
@@ -71,7 +72,7 @@ func sizeField(x float64) field {
 	if x == 0 {
 		return numField(math.NaN(), "")
 	}
-	return numField(x, si(x))
+	return numField(x, number.SI(x))
 }
 
 // curvesGrid lists the vertices of a set of curves.
@@ -83,14 +84,14 @@ func curvesGrid(_ *Model, c *session.Cell) *gridSource {
 	var rows [][]field
 	for i := range v.Curves {
 		u := &v.Curves[i]
-		star := numField(math.NaN(), unknown)
+		star := numField(math.NaN(), number.Unknown)
 		switch {
 		case u.OK:
-			star = numField(math.Exp(u.LnLR), eta(math.Exp(u.LnLR), 3))
+			star = numField(math.Exp(u.LnLR), number.EtaPadded(math.Exp(u.LnLR), 3))
 		case u.Bound == fitting.BoundBelow:
-			star = numField(u.BoundLR, "< "+eta(u.BoundLR, 3))
+			star = numField(u.BoundLR, "< "+number.EtaPadded(u.BoundLR, 3))
 		case u.Bound == fitting.BoundAbove:
-			star = numField(u.BoundLR, "> "+eta(u.BoundLR, 3))
+			star = numField(u.BoundLR, "> "+number.EtaPadded(u.BoundLR, 3))
 		}
 		var flags []string
 		for _, f := range u.Flags {
@@ -98,9 +99,9 @@ func curvesGrid(_ *Model, c *session.Cell) *gridSource {
 		}
 		rows = append(rows, []field{
 			sizeField(u.Key.N), sizeField(u.Key.D), sizeField(u.Key.B), star,
-			numField(u.LnLRSE, fixed(u.LnLRSE, 3)), numField(u.Loss, fixed(u.Loss, 4)), numField(u.R2, fixed(u.R2, 4)),
-			numField(float64(u.NFit), itoa(u.NFit)), numField(float64(u.Runs), count(u.Runs)),
-			numField(float64(len(u.Diverged)), count(len(u.Diverged))), textField(strings.Join(flags, "; ")),
+			numField(u.LnLRSE, number.Fixed(u.LnLRSE, 3)), numField(u.Loss, number.Loss(u.Loss)), numField(u.R2, number.Fixed(u.R2, 4)),
+			numField(float64(u.NFit), itoa(u.NFit)), numField(float64(u.Runs), number.Count(u.Runs)),
+			numField(float64(len(u.Diverged)), number.Count(len(u.Diverged))), textField(strings.Join(flags, "; ")),
 		})
 	}
 	return fields([2]any{v.CurveSet, "table"}, []string{"N", "D", "B", "η*", "SE ln η*", "loss*", "R²", "points", "runs", "diverged", "doubts"}, rows)
@@ -121,9 +122,9 @@ func lawGrid(_ *Model, c *session.Cell) *gridSource {
 		}
 		rows = append(rows, []field{
 			sizeField(u.Key.N), sizeField(u.Key.D), sizeField(u.Key.B),
-			numField(u.LnLR, eta(math.Exp(u.LnLR), 3)), numField(u.Fitted, eta(math.Exp(u.Fitted), 3)),
-			numField(u.Residual, signed(u.Residual, 3)), numField(u.SE, fixed(u.SE, 3)),
-			numField(u.Leverage, fixed(u.Leverage, 2)), textField(used),
+			numField(u.LnLR, number.EtaPadded(math.Exp(u.LnLR), 3)), numField(u.Fitted, number.EtaPadded(math.Exp(u.Fitted), 3)),
+			numField(u.Residual, number.Signed(u.Residual, 3)), numField(u.SE, number.Fixed(u.SE, 3)),
+			numField(u.Leverage, number.Fixed(u.Leverage, 2)), textField(used),
 		})
 	}
 	return fields([2]any{v.Law, "cells"}, []string{"N", "D", "B", "η* measured", "η* law", "Δ ln η", "SE", "leverage", ""}, rows)
@@ -139,7 +140,7 @@ func windowsGrid(_ *Model, c *session.Cell) *gridSource {
 	for _, u := range v.Windows {
 		lr := math.Exp(u.LnLR)
 		rows = append(rows, []field{
-			textField(u.Window.String()), numField(u.LnLR, eta(lr, 3)), numField(lr/v.LR, signed(100*(lr/v.LR-1), 1)+"%"),
+			textField(u.Window.String()), numField(u.LnLR, number.EtaPadded(lr, 3)), numField(lr/v.LR, number.SignedPercent(lr/v.LR-1)),
 			numField(float64(u.N), itoa(u.N)), textField(u.Err),
 		})
 	}
@@ -158,7 +159,7 @@ func besideGrid(_ *Model, c *session.Cell) *gridSource {
 		if !u.Comparable && why != "" && !math.IsNaN(u.LR) {
 			why = "not comparable: " + why
 		}
-		rows = append(rows, []field{textField(title(u.Name)), numField(u.LR, eta(u.LR, 3)), sizeField(zeroNaN(u.B)), textField(why)})
+		rows = append(rows, []field{textField(title(u.Name)), numField(u.LR, number.EtaPadded(u.LR, 3)), sizeField(zeroNaN(u.B)), textField(why)})
 	}
 	return fields([2]any{v.Prediction, "beside"}, []string{"law", "η*", "its batch", "comparable?"}, rows)
 }
@@ -188,11 +189,11 @@ func scoresGrid(_ *Model, c *session.Cell) *gridSource {
 		case !u.Comparable:
 			said = "not comparable: " + said
 		}
-		share := func(x float64) field { return numField(x, percent(x)) }
+		share := func(x float64) field { return numField(x, number.SignedPercent(x)) }
 		rows = append(rows, []field{
-			textField(u.Name), numField(u.MeanAbsErr, fixed(u.MeanAbsErr, 3)), numField(u.Bias, signed(u.Bias, 3)),
-			numField(u.RMSErr, fixed(u.RMSErr, 3)), numField(u.MaxAbsErr, fixed(u.MaxAbsErr, 3)),
-			share(u.MeanPenalty), share(u.MaxPenalty), numField(u.Coverage, strings.TrimPrefix(percent(u.Coverage), "+")), textField(said),
+			textField(u.Name), numField(u.MeanAbsErr, number.Fixed(u.MeanAbsErr, 3)), numField(u.Bias, number.Signed(u.Bias, 3)),
+			numField(u.RMSErr, number.Fixed(u.RMSErr, 3)), numField(u.MaxAbsErr, number.Fixed(u.MaxAbsErr, 3)),
+			share(u.MeanPenalty), share(u.MaxPenalty), numField(u.Coverage, number.Percent(u.Coverage)), textField(said),
 		})
 	}
 	return fields([2]any{v.Comparison, "scores"}, []string{"law", "|Δ ln η|", "bias", "rms", "max", "loss", "worst", "covered", ""}, rows)
@@ -212,8 +213,8 @@ func testGrid(_ *Model, c *session.Cell) *gridSource {
 				said = "outside the grid"
 			}
 			rows = append(rows, []field{
-				textField(v.Rows[i].Name), sizeField(u.Key.N), sizeField(u.Key.D), numField(u.Predict, eta(u.Predict, 3)),
-				numField(u.Measured, eta(u.Measured, 3)), numField(u.LnErr, signed(u.LnErr, 3)), numField(u.Penalty, percent(u.Penalty)), textField(said),
+				textField(v.Rows[i].Name), sizeField(u.Key.N), sizeField(u.Key.D), numField(u.Predict, number.EtaPadded(u.Predict, 3)),
+				numField(u.Measured, number.EtaPadded(u.Measured, 3)), numField(u.LnErr, number.Signed(u.LnErr, 3)), numField(u.Penalty, number.SignedPercent(u.Penalty)), textField(said),
 			})
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/etastar/etastar/fitting"
 	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/session/picture"
 )
 
@@ -92,7 +93,7 @@ func (h *htmlWriter) answer(items []session.Item) {
 		return
 	}
 	h.put(`<section class="answer">` + "\n")
-	h.put(`<p class="star">η* = <strong>` + escape(fitting.FormatLR(p.LR)) + `</strong> <span>for ` + escape(p.Target.String()) + "</span></p>\n")
+	h.put(`<p class="star">η* = <strong>` + escape(number.Eta(p.LR, 3)) + `</strong> <span>for ` + escape(p.Target.String()) + "</span></p>\n")
 	h.facts(answerFacts(p))
 	if n := len(p.Warnings); n > 0 {
 		h.put(`<p class="warn">! ` + escape(p.Warnings[0]))

@@ -8,6 +8,8 @@ import (
 	"github.com/etastar/etastar/session/table"
 )
 
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
 // num is a JSON number; null where x is not finite.
 func num(x float64) any {
 	if !finite(x) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/etastar/etastar/fitting"
 	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/session/table"
 )
 
@@ -161,7 +162,7 @@ func report(v session.Value, dir string, rows int) []block {
 }
 
 func reportTable(t *table.Table) []block {
-	f := facts{{"rows", fmt.Sprintf("%s × %s", count(t.Rows), plural(len(t.Columns), "column", "columns"))}}
+	f := facts{{"rows", fmt.Sprintf("%s × %s", number.Count(t.Rows), number.Plural(len(t.Columns), "column", "columns"))}}
 	if t.Source != "" {
 		f = append(f, fact{"source", t.Source})
 	}
@@ -175,12 +176,12 @@ func reportTable(t *table.Table) []block {
 			from = src.Column
 		}
 		if lo, hi, ok := extent(t.RoleColumn(r)); ok {
-			write := fitting.FormatCount
+			write := number.SI
 			switch r {
 			case table.RoleLR:
-				write = fitting.FormatLR
+				write = func(x float64) string { return number.Eta(x, 3) }
 			case table.RoleLoss:
-				write = loss
+				write = number.Loss
 			case table.RoleN, table.RoleD, table.RoleBatch, table.RoleFLOPs:
 			}
 			from += ", " + write(lo)
@@ -240,7 +241,7 @@ func reportView(v session.View, rows int) []block {
 	}
 	out := []block{g}
 	if n < v.Rows {
-		out = append(out, line{noteTone, fmt.Sprintf("%s of %s rows; export the value as CSV for all", count(n), count(v.Rows))})
+		out = append(out, line{noteTone, fmt.Sprintf("%s of %s rows; export the value as CSV for all", number.Count(n), number.Count(v.Rows))})
 	}
 	return out
 }
@@ -282,7 +283,7 @@ func reportPublished(v session.Published) []block {
 	add("fitted over", fittedOver(p))
 	add("status", p.Status)
 	if v.Anchor != nil {
-		add("anchor", fmt.Sprintf("N=%s D=%s η=%s", fitting.FormatCount(v.Anchor.N), fitting.FormatCount(v.Anchor.D), fitting.FormatLR(v.Anchor.LR)))
+		add("anchor", fmt.Sprintf("N=%s D=%s η=%s", number.SI(v.Anchor.N), number.SI(v.Anchor.D), number.Eta(v.Anchor.LR, 3)))
 	}
 	return []block{f}
 }
@@ -296,9 +297,9 @@ func fittedOver(p *fitting.Published) string {
 		switch {
 		case q.r[1] == 0:
 		case q.r[0] == 0:
-			parts = append(parts, q.name+" up to "+fitting.FormatCount(q.r[1]))
+			parts = append(parts, q.name+" up to "+number.SI(q.r[1]))
 		default:
-			parts = append(parts, q.name+" "+fitting.FormatCount(q.r[0])+" to "+fitting.FormatCount(q.r[1]))
+			parts = append(parts, q.name+" "+number.SI(q.r[0])+" to "+number.SI(q.r[1]))
 		}
 	}
 	return strings.Join(parts, ", ")

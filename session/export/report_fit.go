@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/etastar/etastar/fitting"
+	"github.com/etastar/etastar/session/number"
 )
 
 func formName(f fitting.CurveForm) string {
@@ -27,23 +28,23 @@ func reportCurves(s *fitting.CurveSet) []block {
 	noSE := false
 	for i := range s.Curves {
 		c := &s.Curves[i]
-		star, se, low := boundText(c), unknown, unknown
+		star, se, low := boundText(c), number.Unknown, number.Unknown
 		switch {
 		case c.OK:
 			vertices++
-			star, se, low = eta(math.Exp(c.LnLR)), fixed(c.LnLRSE, 3), loss(c.Loss)
+			star, se, low = number.EtaPadded(math.Exp(c.LnLR), 3), number.Fixed(c.LnLRSE, 3), number.Loss(c.Loss)
 			noSE = noSE || math.IsNaN(c.LnLRSE)
 		case c.Bound != fitting.NoBound:
 			bounds++
 		}
 		g.rows = append(g.rows, []string{
 			size(c.Key.N), size(c.Key.D), size(c.Key.B), c.Key.Extra,
-			star, se, low, fixed(c.R2, 4), itoa(c.NFit), inWords(c),
+			star, se, low, number.Fixed(c.R2, 4), itoa(c.NFit), inWords(c),
 		})
 	}
-	summary := plural(len(s.Curves), "cell", "cells") + ": " + plural(vertices, "vertex", "vertices")
+	summary := number.Plural(len(s.Curves), "cell", "cells") + ": " + number.Plural(vertices, "vertex", "vertices")
 	if bounds > 0 {
-		summary += ", " + plural(bounds, "bound", "bounds")
+		summary += ", " + number.Plural(bounds, "bound", "bounds")
 	}
 	o := &s.Options
 	summary += fmt.Sprintf("; %s, window %v, batch %v", formName(o.Form), o.Window, o.Batch)
@@ -55,12 +56,12 @@ func reportCurves(s *fitting.CurveSet) []block {
 }
 
 func reportLaw(l *fitting.Law) []block {
-	said := fmt.Sprintf("%d of %s, batch %v", l.N, plural(len(l.Cells), "cell", "cells"), l.Batch)
+	said := fmt.Sprintf("%d of %s, batch %v", l.N, number.Plural(len(l.Cells), "cell", "cells"), l.Batch)
 	if finite(l.R2) {
-		said += ", R² " + fixed(l.R2, 3)
+		said += ", R² " + number.Fixed(l.R2, 3)
 	}
 	if finite(l.ResidSD) {
-		said += ", residual sd " + fixed(l.ResidSD, 3) + " in ln η"
+		said += ", residual sd " + number.Fixed(l.ResidSD, 3) + " in ln η"
 	}
 	coef := &grid{title: "coefficients", heads: []string{"", "value", "95% interval", "se", "remark"}}
 	coef.left("", "95% interval", "remark")
@@ -71,12 +72,12 @@ func reportLaw(l *fitting.Law) []block {
 		case c.Pinned:
 			row[4] = "pinned"
 		case !finite(c.Lo) || !finite(c.Hi):
-			row[2], row[3], noInterval = unknown, unknown, true
+			row[2], row[3], noInterval = number.Unknown, number.Unknown, true
 		default:
-			row[2], row[3] = coefficient(c, c.Lo)+" to "+coefficient(c, c.Hi), fixed(c.SE, 3)
+			row[2], row[3] = coefficient(c, c.Lo)+" to "+coefficient(c, c.Hi), number.Fixed(c.SE, 3)
 			switch {
 			case l.Options.Form == fitting.Custom: // of any scale
-				row[3] = fmt.Sprintf("%.2g", c.SE)
+				row[3] = number.Sig(c.SE, 2)
 			case c.Name == "C":
 				row[4] = "se of ln C"
 			}
@@ -96,13 +97,19 @@ func reportLaw(l *fitting.Law) []block {
 // coefficient writes a number of a law: exponents with their sign, the constant
 // and a custom parameter with four digits.
 func coefficient(c fitting.Coefficient, x float64) string {
-	switch {
-	case !finite(x):
-		return unknown
-	case c.Name == "N" || c.Name == "D" || c.Name == "B" || c.Name == "FLOPs":
-		return signed(x, 3)
+	switch c.Name {
+	case "N", "D", "B", "FLOPs":
+		return number.Signed(x, 3)
 	}
-	return minus(fmt.Sprintf("%.4g", x))
+	return number.Sig(x, 4)
+}
+
+// size writes a quantity of a cell's key; a zero one is not part of the key.
+func size(x float64) string {
+	if x == 0 {
+		return ""
+	}
+	return number.SI(x)
 }
 
 func residuals(l *fitting.Law) *grid {
@@ -117,13 +124,13 @@ func residuals(l *fitting.Law) *grid {
 			remark = "left out: " + remark
 		}
 		lr, residual := measured(l, c)
-		star := eta(lr)
+		star := number.EtaPadded(lr, 3)
 		if u := &l.Curves.Curves[c.Index]; math.IsNaN(lr) {
 			star = boundText(u)
 		}
 		g.rows = append(g.rows, []string{
 			size(c.Key.N), size(c.Key.D), size(c.Key.B), c.Key.Extra,
-			star, eta(math.Exp(c.Fitted)), signed(residual, 3), remark,
+			star, number.EtaPadded(math.Exp(c.Fitted), 3), number.Signed(residual, 3), remark,
 		})
 	}
 	return g.dropEmpty()
@@ -142,23 +149,23 @@ func measured(l *fitting.Law, c *fitting.LawCell) (lr, residual float64) {
 func boundText(c *fitting.Curve) string {
 	switch c.Bound {
 	case fitting.BoundBelow:
-		return "< " + eta(c.BoundLR)
+		return "< " + number.EtaPadded(c.BoundLR, 3)
 	case fitting.BoundAbove:
-		return "> " + eta(c.BoundLR)
+		return "> " + number.EtaPadded(c.BoundLR, 3)
 	case fitting.NoBound:
 	}
-	return unknown
+	return number.Unknown
 }
 
 func reportPrediction(p *fitting.Prediction) []block {
-	out := []block{line{answerTone, "η* = " + fitting.FormatLR(p.LR) + " for " + p.Target.String()}}
+	out := []block{line{answerTone, "η* = " + number.Eta(p.LR, 3) + " for " + p.Target.String()}}
 	f := answerFacts(p)
 	if windows := windowText(p); windows != "" {
 		f = append(f, fact{"by window", windows})
 	}
 	f = append(f, fact{"batch", p.Batch.String()})
 	if finite(p.BatchTokens) {
-		f = append(f, fact{"its own batch", fitting.FormatCount(p.BatchTokens) + " tokens"})
+		f = append(f, fact{"its own batch", number.SI(p.BatchTokens) + " tokens"})
 	}
 	f = append(f, fact{"law", p.LawText})
 	out = append(out, f)
@@ -181,9 +188,9 @@ func reportPrediction(p *fitting.Prediction) []block {
 		}
 		batch := ""
 		if finite(b.B) {
-			batch = fitting.FormatCount(b.B)
+			batch = number.SI(b.B)
 		}
-		g.rows = append(g.rows, []string{b.Name, eta(b.LR), batch, said})
+		g.rows = append(g.rows, []string{b.Name, number.EtaPadded(b.LR, 3), batch, said})
 	}
 	return append(out, g.dropEmpty())
 }
@@ -194,16 +201,16 @@ func answerFacts(p *fitting.Prediction) facts {
 	f := facts{{"interval", intervalText(p)}}
 	if finite(p.Band[0]) && finite(p.Band[1]) {
 		f = append(f, fact{"near-optimal", fmt.Sprintf("%s to %s, within %s of the best loss",
-			fitting.FormatLR(p.Band[0]), fitting.FormatLR(p.Band[1]), fitting.FormatPercent(p.NearOptimal))})
+			number.Eta(p.Band[0], 3), number.Eta(p.Band[1], 3), number.Percent(p.NearOptimal))})
 	} else {
 		f = append(f, fact{"near-optimal", "not known: without curves there is no curvature"})
 	}
 	if finite(p.At) && p.At > 0 {
 		cost := "its cost is not known: without curves there is no curvature"
 		if finite(p.AtRegret) {
-			cost = share(p.AtRegret) + " loss"
+			cost = number.SignedPercent(p.AtRegret) + " loss"
 		}
-		f = append(f, fact{"at " + fitting.FormatLR(p.At), cost})
+		f = append(f, fact{"at " + number.Eta(p.At, 3), cost})
 	}
 	if far := farText(p); far != "" {
 		f = append(f, fact{"extrapolates", far})
@@ -220,9 +227,9 @@ func intervalText(p *fitting.Prediction) string {
 		}
 		return "none: the law states none"
 	}
-	s := fmt.Sprintf("%s to %s (%s)", fitting.FormatLR(p.Low), fitting.FormatLR(p.High), fitting.FormatPercent(p.Level))
+	s := fmt.Sprintf("%s to %s (%s)", number.Eta(p.Low, 3), number.Eta(p.High, 3), number.Level(p.Level))
 	if finite(p.IntervalRegret) {
-		s += fmt.Sprintf("; with the truth at its worse end, %s loss", share(p.IntervalRegret))
+		s += fmt.Sprintf("; with the truth at its worse end, %s loss", number.SignedPercent(p.IntervalRegret))
 	}
 	return s
 }
@@ -237,9 +244,9 @@ func farText(p *fitting.Prediction) string {
 		switch {
 		case q.name == "C" && finite(p.NFactor) && finite(p.DFactor): // follows from N and D
 		case q.factor > 1.005:
-			parts = append(parts, times(q.factor)+" past the largest "+q.name)
+			parts = append(parts, number.Factor(q.factor)+" past the largest "+q.name)
 		case q.factor > 0 && q.factor < 0.995:
-			parts = append(parts, times(1/q.factor)+" below the smallest "+q.name)
+			parts = append(parts, number.Factor(1/q.factor)+" below the smallest "+q.name)
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -249,7 +256,7 @@ func windowText(p *fitting.Prediction) string {
 	var parts []string
 	for _, w := range p.Windows {
 		if w.Err == "" && finite(w.LnLR) {
-			parts = append(parts, fmt.Sprintf("%v: %s", w.Window, fitting.FormatLR(math.Exp(w.LnLR))))
+			parts = append(parts, fmt.Sprintf("%v: %s", w.Window, number.Eta(math.Exp(w.LnLR), 3)))
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -262,14 +269,14 @@ func reportComparison(c *fitting.Comparison) []block {
 		r := &c.Rows[i]
 		covered := ""
 		if finite(r.Coverage) {
-			covered = fitting.FormatPercent(r.Coverage)
+			covered = number.Percent(r.Coverage)
 		}
 		g.rows = append(g.rows, []string{
-			r.Name, fixed(r.MeanAbsErr, 3), signed(r.Bias, 3), fixed(r.RMSErr, 3), fixed(r.MaxAbsErr, 3),
-			share(r.MeanPenalty), share(r.MaxPenalty), covered, comparisonRemark(r),
+			r.Name, number.Fixed(r.MeanAbsErr, 3), number.Signed(r.Bias, 3), number.Fixed(r.RMSErr, 3), number.Fixed(r.MaxAbsErr, 3),
+			number.SignedPercent(r.MeanPenalty), number.SignedPercent(r.MaxPenalty), covered, comparisonRemark(r),
 		})
 	}
-	held := fmt.Sprintf("%s held out (%s), %s fitted", plural(len(c.Test), "cell", "cells"), holdOutWord(c.HoldOut), plural(len(c.Train), "cell", "cells"))
+	held := fmt.Sprintf("%s held out (%s), %s fitted", number.Plural(len(c.Test), "cell", "cells"), holdOutWord(c.HoldOut), number.Plural(len(c.Train), "cell", "cells"))
 	return []block{line{plainTone, held}, g.dropEmpty()}
 }
 
@@ -291,7 +298,7 @@ func holdOutWord(h fitting.HoldOut) string {
 	case h.Largest > 0:
 		return "cells=" + itoa(h.Largest)
 	case h.N > 0:
-		return "holdout=" + fitting.FormatCount(h.N)
+		return "holdout=" + number.SI(h.N)
 	case h.LargestN:
 		return "holdout=largest_N"
 	case h.EachN:

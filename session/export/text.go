@@ -6,6 +6,8 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -197,4 +199,30 @@ func wrap(s string, width int) []string {
 		current, used = current+word, used+w
 	}
 	return append(out, current)
+}
+
+// Clean makes text from a file or a notebook fit for one line of a terminal or a
+// page: what would move the cursor, reorder the line or is no text at all becomes
+// U+FFFD, and blanks of every kind become spaces.
+func Clean(s string) string {
+	plain := true
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] >= 0x7f {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t' || r == '\n' || r == '\r' || r == '\u2028' || r == '\u2029':
+			return ' '
+		case unicode.IsControl(r), r == utf8.RuneError,
+			r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069', r == '\u200e' || r == '\u200f':
+			return utf8.RuneError
+		}
+		return r
+	}, s)
 }

@@ -12,7 +12,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/etastar/etastar/fitting"
-	"github.com/etastar/etastar/session/picture/scale"
+	"github.com/etastar/etastar/session/number"
 )
 
 // Titles of axes, with units.
@@ -84,7 +84,7 @@ func multiples(c draw.Canvas, curves []fitting.Curve, rows, cols int) {
 
 func curveFigure(k *fitting.Curve) (*figure, error) {
 	if _, ok := curveView(k); !ok {
-		return nil, fmt.Errorf("cell %s has no point with a learning rate and a finite loss", printable(scale.Key(k.Key)))
+		return nil, fmt.Errorf("cell %s has no point with a learning rate and a finite loss", printable(number.Key(k.Key)))
 	}
 	return &figure{
 		title: printable(curveTitle(k)), width: 16, height: 11,
@@ -97,11 +97,11 @@ func curveFigure(k *fitting.Curve) (*figure, error) {
 
 // curveTitle says what a curve found.
 func curveTitle(k *fitting.Curve) string {
-	t := scale.Key(k.Key) + ":  " + etaText(k)
+	t := number.Key(k.Key) + ":  " + etaText(k)
 	if k.OK && k.Bound == fitting.NoBound && finite(k.R2) {
-		t += ",  R² " + scale.Fixed(k.R2, 3)
+		t += ",  R² " + number.Fixed(k.R2, 3)
 	}
-	if f := scale.Flags(k.Flags); f != "" {
+	if f := number.Flags(k.Flags); f != "" {
 		t += "  (" + f + ")"
 	}
 	return t
@@ -110,11 +110,11 @@ func curveTitle(k *fitting.Curve) string {
 func etaText(k *fitting.Curve) string {
 	switch {
 	case k.Bound == fitting.BoundBelow:
-		return "η* < " + scale.Eta(k.BoundLR, 3)
+		return "η* < " + number.Eta(k.BoundLR, 3)
 	case k.Bound == fitting.BoundAbove:
-		return "η* > " + scale.Eta(k.BoundLR, 3)
+		return "η* > " + number.Eta(k.BoundLR, 3)
 	case k.OK && finite(k.LnLR):
-		return "η* = " + scale.Eta(math.Exp(k.LnLR), 3) + " " + scale.Spread(k.LnLRSE)
+		return "η* = " + number.Eta(math.Exp(k.LnLR), 3) + " " + number.Spread(k.LnLRSE)
 	}
 	return "no η*"
 }
@@ -191,11 +191,11 @@ func curvePanel(k *fitting.Curve, w, h vg.Length, small bool) *panel {
 	}
 	title := ""
 	if small {
-		title = printable(scale.Key(k.Key) + "   " + etaText(k))
+		title = printable(number.Key(k.Key) + "   " + etaText(k))
 	}
 	p := newPanel(v, title, etaTitle, lossTitle, small)
 	p.Title.Text = fitText(p.Title.TextStyle, p.Title.Text, w+vg.Points(40))
-	p.X.Tick.Marker = logTicks(v.x0, v.x1, w, p.X.Tick.Label, false, scale.Eta)
+	p.X.Tick.Marker = logTicks(v.x0, v.x1, w, p.X.Tick.Label, false, number.Eta)
 	p.Y.Tick.Marker = linearTicks(v.y0, v.y1, h, p.Y.Tick.Label, 1, "")
 	if !ok {
 		p.Add(drawing(nothing))

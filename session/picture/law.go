@@ -11,7 +11,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/etastar/etastar/fitting"
-	"github.com/etastar/etastar/session/picture/scale"
+	"github.com/etastar/etastar/session/number"
 )
 
 // lawFigure draws η* against N (or D, or C) with the residuals beneath.
@@ -25,7 +25,7 @@ func lawFigure(l *fitting.Law, o Options) (*figure, error) {
 	}
 	title := l.Text()
 	if finite(l.R2) {
-		title += ",  R² " + scale.Fixed(l.R2, 3)
+		title += ",  R² " + number.Fixed(l.R2, 3)
 	}
 	return &figure{
 		title: printable(title), width: 17, height: 15,
@@ -275,7 +275,7 @@ func (d *lawDrawing) ends() (lo, hi, start, end float64) {
 func (d *lawDrawing) panel(w, h vg.Length) *panel {
 	p := newPanel(d.view, "", d.x.title, "optimal "+etaTitle, false)
 	p.X.Tick.Marker = logTicks(d.x0, d.x1, w, p.X.Tick.Label, false, siLabel)
-	p.Y.Tick.Marker = logTicks(d.y0, d.y1, h, p.Y.Tick.Label, true, scale.Eta)
+	p.Y.Tick.Marker = logTicks(d.y0, d.y1, h, p.Y.Tick.Label, true, number.Eta)
 	p.Add(d.interval(), drawing(grid))
 	lo, hi, start, end := d.ends()
 	for i, q := range d.levels {
@@ -399,7 +399,7 @@ func (d *lawDrawing) residuals(w, h vg.Length) *panel {
 func (d *lawDrawing) legend() []entry {
 	var out []entry
 	for i, q := range d.levels {
-		out = append(out, entry{text: d.other.name + " = " + scale.SI(q), stroke: line(d.color(i), 1.6)})
+		out = append(out, entry{text: d.other.name + " = " + number.SI(q), stroke: line(d.color(i), 1.6)})
 	}
 	if len(d.levels) == 0 {
 		out = append(out, entry{text: "law", stroke: line(blue, 1.6)})
@@ -423,11 +423,11 @@ func (d *lawDrawing) legend() []entry {
 	name := "95% interval of the law"
 	if _, ok := d.targetX(); ok {
 		col = tint(vermilion, 0.15)
-		text := scale.Target(d.target.Target) + ": " + scale.Eta(d.target.LR, 3)
+		text := number.Target(d.target.Target) + ": " + number.Eta(d.target.LR, 3)
 		out = append(out, entry{text: printable(text), shape: star, col: vermilion})
 	}
 	if q := d.mainLevel(); q > 0 && d.other != nil {
-		name += " at " + d.other.name + " = " + scale.SI(q)
+		name += " at " + d.other.name + " = " + number.SI(q)
 	}
 	return append(out, entry{text: name, patch: true, col: col})
 }

@@ -10,7 +10,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/etastar/etastar/fitting"
-	"github.com/etastar/etastar/session/picture/scale"
+	"github.com/etastar/etastar/session/number"
 )
 
 // predictionFigure draws the expected relative loss against ln η.
@@ -22,9 +22,9 @@ func predictionFigure(q *fitting.Prediction) (*figure, error) {
 		return nil, errors.New("the prediction has no curvature: the cost of another learning rate is not known")
 	}
 	d := newRegret(q)
-	title := "η*(" + scale.Target(q.Target) + ") = " + scale.Eta(q.LR, 3)
+	title := "η*(" + number.Target(q.Target) + ") = " + number.Eta(q.LR, 3)
 	if finite(math.Log(q.Low)) && finite(math.Log(q.High)) {
-		title += "  [" + scale.Eta(q.Low, 2) + ", " + scale.Eta(q.High, 2) + "]"
+		title += "  " + number.EtaInterval(q.Low, q.High, 2)
 	}
 	return &figure{
 		title: printable(title), width: 16, height: 11,
@@ -90,7 +90,7 @@ func newRegret(q *fitting.Prediction) *regret {
 
 func (d *regret) panel(w, h vg.Length) *panel {
 	p := newPanel(d.view, "", etaTitle, "expected loss above the best", false)
-	p.X.Tick.Marker = logTicks(d.x0, d.x1, w, p.X.Tick.Label, false, scale.Eta)
+	p.X.Tick.Marker = logTicks(d.x0, d.x1, w, p.X.Tick.Label, false, number.Eta)
 	p.Y.Tick.Marker = linearTicks(0, d.y1, h, p.Y.Tick.Label, 100, "%")
 	p.Add(band(math.Log(d.q.Band[0]), math.Log(d.q.Band[1]), tint(green, 0.18)), drawing(grid))
 	p.Add(curve(d.x0, d.x1, line(blue, 1.8), func(x float64) float64 { return d.q.Regret(math.Exp(x)) }))
@@ -105,7 +105,7 @@ func (d *regret) names(c draw.Canvas, p *plot.Plot) {
 	end := c.Min.X - vg.Points(20)
 	for _, b := range d.laws {
 		x := tx(math.Log(b.LR))
-		col, text := ink, b.Name+" "+scale.Eta(b.LR, 2)
+		col, text := ink, b.Name+" "+number.Eta(b.LR, 2)
 		if !b.Comparable {
 			col, text = grey, text+" (not comparable)"
 		}
@@ -147,12 +147,12 @@ func (d *regret) legend() []entry {
 	}
 	if finite(math.Log(d.q.Band[0])) && finite(math.Log(d.q.Band[1])) {
 		out = append(out, entry{
-			text:  "within " + scale.Percent(d.q.NearOptimal) + ": " + scale.Eta(d.q.Band[0], 2) + " to " + scale.Eta(d.q.Band[1], 2),
+			text:  "within " + number.Percent(d.q.NearOptimal) + ": " + number.Eta(d.q.Band[0], 2) + " to " + number.Eta(d.q.Band[1], 2),
 			patch: true, col: tint(green, 0.18),
 		})
 	}
 	if d.q.At > 0 && finite(d.q.AtRegret) {
-		out = append(out, entry{text: "at " + scale.Eta(d.q.At, 3) + ": +" + scale.Percent(d.q.AtRegret), shape: diamond, col: purple})
+		out = append(out, entry{text: "at " + number.Eta(d.q.At, 3) + ": " + number.SignedPercent(d.q.AtRegret), shape: diamond, col: purple})
 	}
 	return out
 }

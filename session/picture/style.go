@@ -12,6 +12,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/session/picture/scale"
 )
 
@@ -164,7 +165,7 @@ func linearTicks(lo, hi float64, h vg.Length, st text.Style, times float64, unit
 	return out
 }
 
-func siLabel(v float64, _ int) string { return scale.SI(v) }
+func siLabel(v float64, _ int) string { return number.SI(v) }
 
 // drawing is a function as a plotter.
 type drawing func(c draw.Canvas, p *plot.Plot)

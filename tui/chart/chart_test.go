@@ -18,7 +18,7 @@ var nasty = []float64{
 	math.MaxFloat64, -math.MaxFloat64, 1e15, 1e-9,
 }
 
-func number(t *rapid.T, name string) float64 {
+func anyNumber(t *rapid.T, name string) float64 {
 	if rapid.Bool().Draw(t, name+" nasty") {
 		return rapid.SampledFrom(nasty).Draw(t, name)
 	}
@@ -26,7 +26,7 @@ func number(t *rapid.T, name string) float64 {
 }
 
 func numbers(t *rapid.T, name string, most int) []float64 {
-	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) float64 { return number(t, name) }), 0, most).Draw(t, name)
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) float64 { return anyNumber(t, name) }), 0, most).Draw(t, name)
 }
 
 var names = rapid.SampledFrom([]string{
@@ -35,19 +35,19 @@ var names = rapid.SampledFrom([]string{
 
 func nastyPoints(t *rapid.T, name string) []fitting.Point {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) fitting.Point {
-		return fitting.Point{LR: number(t, "lr"), Loss: number(t, "loss"), B: number(t, "b"), InWindow: rapid.Bool().Draw(t, "in")}
+		return fitting.Point{LR: anyNumber(t, "lr"), Loss: anyNumber(t, "loss"), B: anyNumber(t, "b"), InWindow: rapid.Bool().Draw(t, "in")}
 	}), 0, 8).Draw(t, name)
 }
 
 func nastyCurve(t *rapid.T) fitting.Curve {
 	return fitting.Curve{
-		Key:    fitting.Key{N: number(t, "N"), D: number(t, "D"), B: number(t, "B"), Extra: names.Draw(t, "extra")},
-		C:      number(t, "C"),
+		Key:    fitting.Key{N: anyNumber(t, "N"), D: anyNumber(t, "D"), B: anyNumber(t, "B"), Extra: names.Draw(t, "extra")},
+		C:      anyNumber(t, "C"),
 		Points: nastyPoints(t, "points"), Diverged: nastyPoints(t, "diverged"), Excluded: nastyPoints(t, "excluded"),
-		OK: rapid.Bool().Draw(t, "ok"), Bound: fitting.Bound(rapid.IntRange(0, 2).Draw(t, "bound")), BoundLR: number(t, "bound lr"),
+		OK: rapid.Bool().Draw(t, "ok"), Bound: fitting.Bound(rapid.IntRange(0, 2).Draw(t, "bound")), BoundLR: anyNumber(t, "bound lr"),
 		Fitted: rapid.Bool().Draw(t, "fitted"), Form: fitting.CurveForm(rapid.IntRange(0, 2).Draw(t, "form")),
-		Center: number(t, "center"), Coef: []float64{number(t, "c0"), number(t, "c1"), number(t, "c2"), number(t, "c3")},
-		LnLR: number(t, "ln η*"), LnLRSE: number(t, "se"), Loss: number(t, "loss*"), R2: number(t, "R²"),
+		Center: anyNumber(t, "center"), Coef: []float64{anyNumber(t, "c0"), anyNumber(t, "c1"), anyNumber(t, "c2"), anyNumber(t, "c3")},
+		LnLR: anyNumber(t, "ln η*"), LnLRSE: anyNumber(t, "se"), Loss: anyNumber(t, "loss*"), R2: anyNumber(t, "R²"),
 		Flags: []fitting.Flag{fitting.FlagNearEdge, fitting.FlagDiverged, "something new"},
 	}
 }
@@ -225,12 +225,12 @@ func nastyLaw(t *rapid.T) *fitting.Law {
 	for i := range l.Cells {
 		c := &l.Cells[i]
 		if rapid.Bool().Draw(t, "spoil") {
-			c.Key = fitting.Key{N: number(t, "N"), D: number(t, "D"), Extra: names.Draw(t, "extra")}
-			c.LnLR, c.SE, c.Residual, c.Used = number(t, "y"), number(t, "se"), number(t, "r"), rapid.Bool().Draw(t, "used")
+			c.Key = fitting.Key{N: anyNumber(t, "N"), D: anyNumber(t, "D"), Extra: names.Draw(t, "extra")}
+			c.LnLR, c.SE, c.Residual, c.Used = anyNumber(t, "y"), anyNumber(t, "se"), anyNumber(t, "r"), rapid.Bool().Draw(t, "used")
 			c.Index = rapid.IntRange(-1, 12).Draw(t, "index")
 		}
 	}
-	l.R2, l.ResidSD = number(t, "R²"), number(t, "sd")
+	l.R2, l.ResidSD = anyNumber(t, "R²"), anyNumber(t, "sd")
 	if rapid.Bool().Draw(t, "no curves") {
 		l.Curves = nil
 	}
@@ -244,7 +244,7 @@ func nastyPrediction(t *rapid.T) *fitting.Prediction {
 	p := target()
 	for _, v := range []*float64{&p.LR, &p.Low, &p.High, &p.Band[0], &p.Band[1], &p.NearOptimal, &p.CurvLow, &p.CurvHigh, &p.At, &p.AtRegret, &p.Target.N, &p.Target.D, &p.Beside[0].LR} {
 		if rapid.Bool().Draw(t, "spoil") {
-			*v = number(t, "value")
+			*v = anyNumber(t, "value")
 		}
 	}
 	p.Beside[1].Name = names.Draw(t, "name")
@@ -254,8 +254,8 @@ func nastyPrediction(t *rapid.T) *fitting.Prediction {
 func nastyComparison(t *rapid.T) *fitting.Comparison {
 	rows := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) fitting.CompareRow {
 		return fitting.CompareRow{
-			Name: names.Draw(t, "name"), MeanAbsErr: number(t, "err"), MeanPenalty: number(t, "mean"), MaxPenalty: number(t, "max"),
-			Coverage: number(t, "coverage"), Comparable: rapid.Bool().Draw(t, "comparable"), Condition: names.Draw(t, "condition"), Err: rapid.SampledFrom([]string{"", "", "no score"}).Draw(t, "err text"),
+			Name: names.Draw(t, "name"), MeanAbsErr: anyNumber(t, "err"), MeanPenalty: anyNumber(t, "mean"), MaxPenalty: anyNumber(t, "max"),
+			Coverage: anyNumber(t, "coverage"), Comparable: rapid.Bool().Draw(t, "comparable"), Condition: names.Draw(t, "condition"), Err: rapid.SampledFrom([]string{"", "", "no score"}).Draw(t, "err text"),
 		}
 	}), 0, 9).Draw(t, "rows")
 	return &fitting.Comparison{Rows: rows, Notes: []string{names.Draw(t, "note")}}

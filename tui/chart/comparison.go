@@ -9,7 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/etastar/etastar/fitting"
-	"github.com/etastar/etastar/session/picture/scale"
+	"github.com/etastar/etastar/session/number"
 )
 
 // ComparisonOptions controls Comparison.
@@ -34,20 +34,12 @@ type column struct {
 }
 
 var comparisonColumns = []column{
-	{"mean penalty", "mean", false, func(r *fitting.CompareRow) string { return scale.Percent(r.MeanPenalty) }},
-	{"max penalty", "max", false, func(r *fitting.CompareRow) string { return scale.Percent(r.MaxPenalty) }},
-	{"|ln err|", "err", false, func(r *fitting.CompareRow) string { return scale.Fixed(r.MeanAbsErr, 3) }},
-	{"coverage", "cover", false, func(r *fitting.CompareRow) string { return coverage(r.Coverage) }},
+	{"mean penalty", "mean", false, func(r *fitting.CompareRow) string { return number.Percent(r.MeanPenalty) }},
+	{"max penalty", "max", false, func(r *fitting.CompareRow) string { return number.Percent(r.MaxPenalty) }},
+	{"|ln err|", "err", false, func(r *fitting.CompareRow) string { return number.Fixed(r.MeanAbsErr, 3) }},
+	{"coverage", "cover", false, func(r *fitting.CompareRow) string { return number.Percent(r.Coverage) }},
 	{"comparable", "comp.", true, comparable},
 	{"condition", "cond.", true, func(r *fitting.CompareRow) string { return oneLine(r.Condition) }},
-}
-
-// coverage is a share in whole percents.
-func coverage(v float64) string {
-	if !finite(v) {
-		return "–"
-	}
-	return scale.Fixed(100*v, 0) + "%"
 }
 
 func comparable(r *fitting.CompareRow) string {
@@ -95,7 +87,7 @@ func drawComparison(cv canvas, c *fitting.Comparison) {
 	y := 0
 	if cv.h >= len(rows)+3 {
 		cv.segments(0, 0,
-			segment{"held out: " + cells(len(c.Test)), penTitle, 0},
+			segment{"held out: " + number.Plural(len(c.Test), "cell", "cells"), penTitle, 0},
 			segment{"fitted on " + strconv.Itoa(len(c.Train)), penDim, 1},
 			segment{"penalty: loss above the cell's best", penDim, 2})
 		y++
@@ -125,13 +117,6 @@ func drawComparison(cv canvas, c *fitting.Comparison) {
 	for i := len(rows); i+1 < room && i-len(rows) < len(c.Notes); i++ {
 		cv.text(0, y+i+1, shorten(oneLine(c.Notes[i-len(rows)]), cv.w), penDim)
 	}
-}
-
-func cells(n int) string {
-	if n == 1 {
-		return "1 cell"
-	}
-	return strconv.Itoa(n) + " cells"
 }
 
 // table is where the columns of a comparison stand.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/etastar/etastar/fitting"
+	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/session/picture/scale"
 )
 
@@ -68,7 +69,7 @@ func drawCurve(cv canvas, c *fitting.Curve, o CurveOptions, small bool) {
 		body.centred(penDim, "no learning rate to draw", "no data", "–")
 		return
 	}
-	f := newFrame(body, win.headroom(pts, body.h), axes{x: logAxis(scale.Eta), y: scale.Linear})
+	f := newFrame(body, win.headroom(pts, body.h), axes{x: logAxis(number.Eta), y: scale.Linear})
 	f.interval(c)
 	f.fit(c)
 	f.points(pts, win.y1, !small)

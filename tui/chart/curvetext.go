@@ -8,25 +8,25 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/etastar/etastar/fitting"
-	"github.com/etastar/etastar/session/picture/scale"
+	"github.com/etastar/etastar/session/number"
 )
 
 // etaText says what a curve knows of η*: "η* 1.38e-3", "η* < 2.4e-4", "no η*".
 func etaText(c *fitting.Curve) string {
 	switch {
 	case c.Bound == fitting.BoundBelow:
-		return "η* < " + scale.Eta(c.BoundLR, 3)
+		return "η* < " + number.Eta(c.BoundLR, 3)
 	case c.Bound == fitting.BoundAbove:
-		return "η* > " + scale.Eta(c.BoundLR, 3)
+		return "η* > " + number.Eta(c.BoundLR, 3)
 	case c.OK && finite(c.LnLR):
-		return "η* " + scale.Eta(math.Exp(c.LnLR), 3)
+		return "η* " + number.Eta(math.Exp(c.LnLR), 3)
 	}
 	return "no η*"
 }
 
 // curveTitle is the line over a curve: its key, η* with its interval, R², reasons to doubt it.
 func curveTitle(cv canvas, c *fitting.Curve) {
-	key, eta, etaPen := scale.Key(c.Key), etaText(c), penStar
+	key, eta, etaPen := number.Key(c.Key), etaText(c), penStar
 	if !c.OK || c.Bound != fitting.NoBound {
 		etaPen = penWarning
 	}
@@ -35,12 +35,12 @@ func curveTitle(cv canvas, c *fitting.Curve) {
 	}
 	pieces := []segment{{key, penTitle, 0}, {eta, etaPen, 1}}
 	if c.OK && c.Bound == fitting.NoBound {
-		pieces = append(pieces, segment{scale.Spread(c.LnLRSE), etaPen, 2})
+		pieces = append(pieces, segment{number.Spread(c.LnLRSE), etaPen, 2})
 		if finite(c.R2) {
-			pieces = append(pieces, segment{"R² " + scale.Fixed(c.R2, 3), penText, 4})
+			pieces = append(pieces, segment{"R² " + number.Fixed(c.R2, 3), penText, 4})
 		}
 	}
-	if s := scale.Flags(c.Flags); s != "" {
+	if s := number.Flags(c.Flags); s != "" {
 		pieces = append(pieces, segment{"! " + s, penWarning, 3})
 	}
 	if n := len(c.Diverged); n > 0 {
@@ -89,12 +89,12 @@ func cursorLine(cv canvas, c *fitting.Curve, selected int, line func(row int) in
 	}
 	pieces := []segment{
 		{"[" + strconv.Itoa(selected+1) + "/" + strconv.Itoa(len(pts)) + "]", penAccent, 2},
-		{"η " + scale.Eta(p.LR, 4), penText, 0},
-		{"loss " + scale.Eta(p.Loss, 5), penText, 1},
+		{"η " + number.Eta(p.LR, 4), penText, 0},
+		{"loss " + number.Loss(p.Loss), penText, 1},
 		{state, penAccent, 3},
 	}
 	if finite(p.B) && p.B > 0 {
-		pieces = append(pieces, segment{"B " + scale.SI(p.B), penDim, 4})
+		pieces = append(pieces, segment{"B " + number.SI(p.B), penDim, 4})
 	}
 	if line != nil {
 		pieces = append(pieces, segment{"line " + strconv.Itoa(line(p.Row)), penDim, 5})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/session/picture/scale"
 )
 
@@ -48,7 +49,7 @@ func inLogs(t []scale.Tick) []scale.Tick {
 	return l
 }
 
-func siSig(v float64, _ int) string { return scale.SI(v) }
+func siSig(v float64, _ int) string { return number.SI(v) }
 
 // Below these sizes an axis takes more room than it is worth.
 const (

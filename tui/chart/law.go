@@ -7,7 +7,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/etastar/etastar/fitting"
-	"github.com/etastar/etastar/session/picture/scale"
+	"github.com/etastar/etastar/session/number"
 )
 
 // Axis is the quantity along the x axis of a law.
@@ -318,10 +318,10 @@ func (v *lawView) window() (window, bool) {
 func (v *lawView) labelWidth() int {
 	n := 0
 	for _, q := range v.levels {
-		n = max(n, ansi.StringWidth(scale.SI(q)))
+		n = max(n, ansi.StringWidth(number.SI(q)))
 	}
 	if _, q, ok := v.target(); ok && q > 0 {
-		n = max(n, ansi.StringWidth(scale.SI(q)))
+		n = max(n, ansi.StringWidth(number.SI(q)))
 	}
 	return n
 }

@@ -7,13 +7,14 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/etastar/etastar/fitting"
+	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/session/picture/scale"
 )
 
 func (v *lawView) title(cv canvas, alone bool) {
 	what := "η* against " + string(v.axis)
 	if v.o.Partial && len(v.levels) > 0 {
-		what += ", moved to " + string(v.other) + " " + scale.SI(v.levels[0])
+		what += ", moved to " + string(v.other) + " " + number.SI(v.levels[0])
 	} else if len(v.levels) > 1 {
 		what += ", a line per " + string(v.other)
 	}
@@ -31,7 +32,7 @@ func fixedWord(name string, v float64) string {
 	if !finite(v) {
 		return ""
 	}
-	return name + scale.Fixed(v, 3)
+	return name + number.Fixed(v, 3)
 }
 
 func (v *lawView) legend(cv canvas) {
@@ -60,7 +61,7 @@ func (v *lawView) targetText() string {
 	if v.o.Target == nil {
 		return ""
 	}
-	return scale.Target(v.o.Target.Target) + ": " + scale.Eta(v.o.Target.LR, 3)
+	return number.Target(v.o.Target.Target) + ": " + number.Eta(v.o.Target.LR, 3)
 }
 
 func (v *lawView) draw(cv canvas) {
@@ -97,7 +98,7 @@ func (v *lawView) draw(cv canvas) {
 
 // etaAxisY labels a y axis in ln η, at most n ticks.
 func etaAxisY(lo, hi float64, n int) []scale.Tick {
-	return logAxis(scale.Eta)(lo, hi, func(t []scale.Tick) bool { return len(t) <= max(n, 1) })
+	return logAxis(number.Eta)(lo, hi, func(t []scale.Tick) bool { return len(t) <= max(n, 1) })
 }
 
 func (v *lawView) pen(m lawMark) pen {
@@ -137,7 +138,7 @@ func (v *lawView) lines(f frame) []lineName {
 		at := func(x float64) float64 { return v.at(x, q) }
 		f.line(lo, hi, stride, p, at)
 		if q > 0 {
-			names = append(names, lineName{hi, at, scale.SI(q), p})
+			names = append(names, lineName{hi, at, number.SI(q), p})
 		}
 	}
 	if x, q, ok := v.target(); ok {
@@ -253,5 +254,5 @@ func countNear(l *fitting.Law, share float64) string {
 			n++
 		}
 	}
-	return strconv.Itoa(n) + " of " + strconv.Itoa(used) + " inside ±" + scale.Percent(share)
+	return strconv.Itoa(n) + " of " + strconv.Itoa(used) + " inside ±" + number.Percent(share)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/guptarohit/asciigraph"
 
+	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/session/picture/scale"
 )
 
@@ -85,7 +86,9 @@ func countAxis(lo, hi float64, fits func([]scale.Tick) bool) []scale.Tick {
 	for n := 9; n >= 1; n-- {
 		t := scale.Linear(lo, hi, n)
 		for i := range t {
-			t[i].Label = scale.SI(t[i].V)
+			if math.Abs(t[i].V) >= 1e3 { // below, the tick has the decimals it needs
+				t[i].Label = number.SI(t[i].V)
+			}
 		}
 		same := false
 		for i := 1; i < len(t); i++ {
@@ -236,8 +239,8 @@ func (o *LinesOptions) sample(i int) string { return strings.Repeat(o.stroke(i).
 func last(pts []xy) string {
 	for i := len(pts) - 1; i >= 0; i-- {
 		if !math.IsNaN(pts[i].y) {
-			return scale.Eta(pts[i].y, 4)
+			return number.Sig(pts[i].y, 4) // a legend takes its room from the plot
 		}
 	}
-	return "–"
+	return number.Unknown
 }

@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/etastar/etastar/fitting"
-	"github.com/etastar/etastar/session/picture/scale"
+	"github.com/etastar/etastar/session/number"
 )
 
 // columnOf is the display column of the first r in line; every rune here is of width 1.
@@ -102,7 +102,7 @@ func TestLabelsWhole(t *testing.T) {
 		}
 		for _, label := range strings.Fields(lines[9]) {
 			v, err := strconv.ParseFloat(label, 64)
-			if err != nil || !etaLabel.MatchString(label) || scale.Eta(v, 2) != label {
+			if err != nil || !etaLabel.MatchString(label) || number.Eta(v, 2) != label {
 				t.Errorf("width %d: axis label %q", w, label)
 			}
 		}
@@ -171,7 +171,7 @@ func TestPages(t *testing.T) {
 		focus := rapid.IntRange(0, len(cs.Curves)-1).Draw(t, "focus")
 		got := SmallMultiples(cs, MultiplesOptions{Focus: focus}, w, h)
 		_, after, ok := strings.Cut(got, "▌")
-		if !ok || !strings.HasPrefix(after, scale.Key(cs.Curves[focus].Key)) {
+		if !ok || !strings.HasPrefix(after, number.Key(cs.Curves[focus].Key)) {
 			t.Fatalf("cell %d is not marked in\n%s", focus, got)
 		}
 		if !strings.Contains(got, strconv.Itoa(focus+1)+"/9") {
@@ -188,7 +188,7 @@ func TestKeysOfMultiples(t *testing.T) {
 	}
 	got := SmallMultiples(cs, MultiplesOptions{}, 72, 24)
 	for i := range cs.Curves {
-		if key := scale.Key(cs.Curves[i].Key); !strings.Contains(got, key) {
+		if key := number.Key(cs.Curves[i].Key); !strings.Contains(got, key) {
 			t.Errorf("no %q in\n%s", key, got)
 		}
 	}

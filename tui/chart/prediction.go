@@ -7,6 +7,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/etastar/etastar/fitting"
+	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/session/picture/scale"
 )
 
@@ -57,7 +58,7 @@ func drawPrediction(cv canvas, p *fitting.Prediction) {
 	}
 }
 
-var predictionAxes = axes{x: logAxis(scale.Eta), y: percentAxis}
+var predictionAxes = axes{x: logAxis(number.Eta), y: percentAxis}
 
 // percentAxis labels a share as a percentage.
 func percentAxis(lo, hi float64, n int) []scale.Tick {
@@ -71,12 +72,12 @@ func percentAxis(lo, hi float64, n int) []scale.Tick {
 
 func predictionTitle(cv canvas, p *fitting.Prediction) {
 	pieces := []segment{
-		{"η*(" + scale.Target(p.Target) + ") " + scale.Eta(p.LR, 3), penStar, 0},
-		{interval(p.Low, p.High), penStar, 1},
+		{"η*(" + number.Target(p.Target) + ") " + number.Eta(p.LR, 3), penStar, 0},
+		{number.EtaInterval(p.Low, p.High, 2), penStar, 1},
 	}
 	if finite(math.Log(p.Band[0])) && finite(math.Log(p.Band[1])) {
 		pieces = append(pieces, segment{
-			"within " + scale.Percent(p.NearOptimal) + ": " + scale.Eta(p.Band[0], 2) + "–" + scale.Eta(p.Band[1], 2), penText, 3,
+			"within " + number.Percent(p.NearOptimal) + ": " + number.Eta(p.Band[0], 2) + "–" + number.Eta(p.Band[1], 2), penText, 3,
 		})
 	}
 	if p.At > 0 && finite(p.AtRegret) {
@@ -86,15 +87,7 @@ func predictionTitle(cv canvas, p *fitting.Prediction) {
 }
 
 func atText(p *fitting.Prediction) string {
-	return "at " + scale.Eta(p.At, 3) + ": +" + scale.Percent(p.AtRegret)
-}
-
-// interval prints "[4.3e-4, 7.2e-4]", or nothing where there is none.
-func interval(lo, hi float64) string {
-	if math.IsNaN(lo) || math.IsNaN(hi) {
-		return ""
-	}
-	return "[" + scale.Eta(lo, 2) + ", " + scale.Eta(hi, 2) + "]"
+	return "at " + number.Eta(p.At, 3) + ": " + number.SignedPercent(p.AtRegret)
 }
 
 // beside is a published law in the picture.
@@ -112,7 +105,7 @@ func besideMarks(p *fitting.Prediction) []beside {
 		if !finite(x) {
 			continue
 		}
-		text := b.Name + " " + scale.Eta(b.LR, 2)
+		text := b.Name + " " + number.Eta(b.LR, 2)
 		if !b.Comparable {
 			text = "(" + text + ")"
 		}

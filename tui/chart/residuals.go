@@ -8,7 +8,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/etastar/etastar/fitting"
-	"github.com/etastar/etastar/session/picture/scale"
+	"github.com/etastar/etastar/session/number"
 )
 
 // residuals writes the law, how well it holds, and its residuals, the worst first.
@@ -56,7 +56,7 @@ func residuals(cv canvas, l *fitting.Law, o LawOptions) {
 			cv.segments(0, y, segment{"○ " + strconv.Itoa(left) + " more left out", penOutside, 0})
 			return
 		}
-		x := cv.segments(0, y, segment{"○ " + scale.Key(c.Key), penOutside, 0})
+		x := cv.segments(0, y, segment{"○ " + number.Key(c.Key), penOutside, 0})
 		if x > 0 {
 			cv.text(x+2, y, shorten(oneLine(c.Why), cv.w-x-2), penDim)
 		}
@@ -72,8 +72,8 @@ func residualRows(cv canvas, cells []fitting.LawCell, worst float64, o LawOption
 	}
 	nameW, numW := 0, 0
 	for _, c := range cells {
-		nameW = max(nameW, ansi.StringWidth(scale.Key(c.Key)))
-		numW = max(numW, ansi.StringWidth(signed(c.Residual)))
+		nameW = max(nameW, ansi.StringWidth(number.Key(c.Key)))
+		numW = max(numW, ansi.StringWidth(offLaw(c.Residual)))
 	}
 	if 2+nameW+1+numW > cv.w {
 		nameW = 0 // names first to go: the numbers are the point
@@ -93,9 +93,9 @@ func residualRows(cv canvas, cells []fitting.LawCell, worst float64, o LawOption
 			cv.set(0, y, '▌', penAccent)
 		}
 		if nameW > 0 {
-			cv.text(2, y, scale.Key(c.Key), p)
+			cv.text(2, y, number.Key(c.Key), p)
 		}
-		num := signed(c.Residual)
+		num := offLaw(c.Residual)
 		cv.text(2+nameW+1+numW-ansi.StringWidth(num), y, num, p)
 		if barW < 7 {
 			continue
@@ -113,11 +113,5 @@ func residualRows(cv canvas, cells []fitting.LawCell, worst float64, o LawOption
 	}
 }
 
-// signed prints how far η* lies from the law: "+15%", "−9.2%".
-func signed(residual float64) string {
-	r := math.Exp(residual) - 1
-	if r < 0 {
-		return "−" + scale.Percent(-r)
-	}
-	return "+" + scale.Percent(r)
-}
+// offLaw prints how far η* lies from the law: "+15%", "−9.2%".
+func offLaw(residual float64) string { return number.SignedPercent(math.Exp(residual) - 1) }

@@ -1,8 +1,12 @@
+// Package scale finds the ticks of an axis, for the pictures of session and the
+// charts of the screen alike. It never returns a label that would have to be cut.
 package scale
 
 import (
 	"math"
 	"strconv"
+
+	"github.com/etastar/etastar/session/number"
 )
 
 // mantissas are the digits a logarithmic axis may show in every decade, from
@@ -13,6 +17,12 @@ var mantissas = [][]float64{
 	{1, 2, 5},
 	{1, 3},
 	{1},
+}
+
+// Tick is a labelled place on an axis.
+type Tick struct {
+	V     float64
+	Label string
 }
 
 // Log returns ticks for a logarithmic axis from lo to hi (both positive), the
@@ -89,7 +99,7 @@ func even(lo, hi float64, n int, format func(float64, int) string) []Tick {
 func single(lo, hi float64, format func(float64, int) string, fits func([]Tick) bool) []Tick {
 	mid := math.Sqrt(lo) * math.Sqrt(hi)
 	for sig := 1; sig <= 3; sig++ {
-		v := Round(mid, sig)
+		v := number.Round(mid, sig)
 		if v < lo || v > hi {
 			continue
 		}
@@ -109,7 +119,7 @@ func Linear(lo, hi float64, n int) []Tick {
 	}
 	big := math.Max(math.Abs(lo), math.Abs(hi))
 	if span := hi - lo; math.IsInf(span, 0) || span <= big*1e-9 {
-		return []Tick{{lo + (hi-lo)/2, Eta(lo/2+hi/2, 4)}}
+		return []Tick{{lo + (hi-lo)/2, number.Eta(lo/2+hi/2, 4)}}
 	}
 	for k := 2 * n; k >= 1; k-- { // a rounded step can give fewer ticks than asked for
 		step := niceStep((hi - lo) / float64(k))
@@ -134,9 +144,9 @@ func linear(lo, hi, step, big float64) []Tick {
 		}
 		var label string
 		if big >= 1e5 || exp < -5 {
-			label = Eta(v, max(1, int(math.Floor(math.Log10(big)))-exp+1))
+			label = number.Eta(v, max(1, int(math.Floor(math.Log10(big)))-exp+1))
 		} else {
-			label = Fixed(v, max(0, -exp))
+			label = number.Fixed(v, max(0, -exp))
 		}
 		out = append(out, Tick{v, label})
 	}
