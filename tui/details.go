@@ -41,14 +41,7 @@ func (m *Model) coefficients(l *fitting.Law, w int) []string {
 	}
 	parts = append(parts, part{t.dim.Render("R² " + number.Fixed(l.R2, 3)), 5}, part{t.dim.Render("sd ln η " + number.Fixed(l.ResidSD, 3)), 5},
 		part{t.dim.Render(number.Plural(l.N, "cell", "cells")), 4}, part{t.dim.Render("batch " + l.Batch.String()), 4})
-	lines, dropped := flowParts(parts, "   ", w, 2)
-	if n := len(l.Notes); n > 0 {
-		warn := t.warn.Render("⚠ " + cutWords(oneLine(l.Notes[0]), max(w-16, 1)))
-		if n > 1 || dropped > 0 {
-			warn = ends(warn, t.faint.Render("… ! notes"), w)
-		}
-		lines = append(lines, warn)
-	}
+	lines, _ := flowParts(parts, "   ", w, 2) // the law's notes stand with the cell's
 	return lines
 }
 

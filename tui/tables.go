@@ -2,6 +2,7 @@ package tui
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/etastar/etastar/fitting"
@@ -59,8 +60,18 @@ type field struct {
 func numField(v float64, text string) field { return field{text, v, true} }
 func textField(s string) field              { return field{text: s} }
 
-// fields makes a table of rows that are few enough to be written out.
+// fields makes a table of rows that are few enough to be written out. Columns with
+// nothing in them are left out.
 func fields(id any, heads []string, rows [][]field) *gridSource {
+	for c := len(heads) - 1; c >= 0 && len(rows) > 0; c-- {
+		if slices.ContainsFunc(rows, func(r []field) bool { return r[c].text != "" }) {
+			continue
+		}
+		heads = slices.Delete(slices.Clone(heads), c, c+1)
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], c, c+1)
+		}
+	}
 	return &gridSource{
 		id: id, heads: heads, n: len(rows),
 		at:  func(r, c int) string { return rows[r][c].text },
@@ -98,13 +109,13 @@ func curvesGrid(_ *Model, c *session.Cell) *gridSource {
 			flags = append(flags, string(f))
 		}
 		rows = append(rows, []field{
-			sizeField(u.Key.N), sizeField(u.Key.D), sizeField(u.Key.B), star,
+			sizeField(u.Key.N), sizeField(u.Key.D), sizeField(u.Key.B), textField(u.Key.Extra), star,
 			numField(u.LnLRSE, number.Fixed(u.LnLRSE, 3)), numField(u.Loss, number.Loss(u.Loss)), numField(u.R2, number.Fixed(u.R2, 4)),
 			numField(float64(u.NFit), itoa(u.NFit)), numField(float64(u.Runs), number.Count(u.Runs)),
 			numField(float64(len(u.Diverged)), number.Count(len(u.Diverged))), textField(strings.Join(flags, "; ")),
 		})
 	}
-	return fields([2]any{v.CurveSet, "table"}, []string{"N", "D", "B", "η*", "SE ln η*", "loss*", "R²", "points", "runs", "diverged", "doubts"}, rows)
+	return fields([2]any{v.CurveSet, "table"}, []string{"N", "D", "B", "cell", "η*", "SE ln η*", "loss*", "R²", "points", "runs", "diverged", "doubts"}, rows)
 }
 
 // lawGrid lists the cells of a law with their residuals.
@@ -121,13 +132,13 @@ func lawGrid(_ *Model, c *session.Cell) *gridSource {
 			used = firstNonEmpty(u.Why, "left out")
 		}
 		rows = append(rows, []field{
-			sizeField(u.Key.N), sizeField(u.Key.D), sizeField(u.Key.B),
+			sizeField(u.Key.N), sizeField(u.Key.D), sizeField(u.Key.B), textField(u.Key.Extra),
 			numField(u.LnLR, number.EtaPadded(math.Exp(u.LnLR), 3)), numField(u.Fitted, number.EtaPadded(math.Exp(u.Fitted), 3)),
 			numField(u.Residual, number.Signed(u.Residual, 3)), numField(u.SE, number.Fixed(u.SE, 3)),
 			numField(u.Leverage, number.Fixed(u.Leverage, 2)), textField(used),
 		})
 	}
-	return fields([2]any{v.Law, "cells"}, []string{"N", "D", "B", "η* measured", "η* law", "Δ ln η", "SE", "leverage", ""}, rows)
+	return fields([2]any{v.Law, "cells"}, []string{"N", "D", "B", "cell", "η* measured", "η* law", "Δ ln η", "SE", "leverage", ""}, rows)
 }
 
 // windowsGrid lists the prediction under other windows.
