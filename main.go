@@ -19,6 +19,7 @@ import (
 	"github.com/etastar/etastar/session"
 	"github.com/etastar/etastar/session/example"
 	"github.com/etastar/etastar/session/headless"
+	"github.com/etastar/etastar/trainer"
 	"github.com/etastar/etastar/tui"
 )
 
@@ -73,7 +74,7 @@ func command(code *int) *cobra.Command {
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.Flags().StringVar(&theme, "theme", "auto", "colours: auto, dark, light or none")
-	root.AddCommand(runCommand(code), checkCommand(code), exportCommand(code))
+	root.AddCommand(runCommand(code), checkCommand(code), exportCommand(code), workerCommand())
 	root.SetHelpCommand(helpCommand(root))
 	return root
 }
@@ -120,6 +121,7 @@ func runCommand(code *int) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&r.JSON, "json", false, "print one JSON object: {values, errors}")
+	cmd.Flags().BoolVar(&r.Start, "start", false, "train the notebook's sweeps and wait for them; without, what is there is shown")
 	cmd.Flags().DurationVar(&r.Timeout, "timeout", 0, "give up after this long (10m); 0: never")
 	return cmd
 }
@@ -168,6 +170,29 @@ func exportCommand(code *int) *cobra.Command {
 	cmd.Flags().StringVar(&e.Value, "value", "", "which value to write (--csv)")
 	cmd.Flags().StringVarP(&e.Output, "output", "o", "", "file to write; standard output without")
 	cmd.Flags().DurationVar(&e.Timeout, "timeout", 10*time.Minute, "give up after this long")
+	return cmd
+}
+
+// workerCommand trains runs in the background; session starts it.
+func workerCommand() *cobra.Command {
+	var detach bool
+	cmd := &cobra.Command{
+		Use:    "worker folder",
+		Short:  "Train the runs in a folder",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !detach {
+				return trainer.Work(cmd.Context(), args[0], session.TurnPath())
+			}
+			exe, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			return trainer.Detach(exe, []string{"worker", args[0]}, args[0])
+		},
+	}
+	cmd.Flags().BoolVar(&detach, "detach", false, "start the worker in a session of its own and return")
 	return cmd
 }
 

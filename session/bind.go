@@ -200,6 +200,8 @@ func (p *Param) takes(v *language.Value) bool {
 		return len(p.Input) > 0 || p.Column || p.Expr
 	case language.Bool:
 		return slices.Contains(p.Words, "on")
+	case language.Range:
+		return p.Range
 	case language.Sub:
 		return len(p.Input) > 0
 	case language.Expr:
@@ -269,6 +271,9 @@ func (p *Param) wants() string {
 			word += " of " + p.Unit
 		}
 		parts = append(parts, word)
+	}
+	if p.Range {
+		parts = append(parts, "a range (1e-3..1e-1 x5)")
 	}
 	switch {
 	case p.File:

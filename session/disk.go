@@ -335,10 +335,12 @@ func (s *Session) keep() {
 func (s *Session) Poll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.options.ReadOnly {
+	if s.closed {
 		return
 	}
-	s.lookLocked()
+	if s.options.Interactive {
+		s.lookLocked()
+	}
 	for _, n := range s.graph.order {
 		if f := n.bound.verb.fingerprint; f != nil && f(n.call(s.dir())) != n.print {
 			s.replan()

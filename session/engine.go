@@ -219,11 +219,12 @@ func (n *node) filtered(c *Call) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		return filterTable(c, v, where)
+		t, _ := asTable(v)
+		return filterTable(c, t, where)
 	}
 	p := n.bound.firstTable()
 	for i, v := range c.inputs[p.Name] {
-		t, ok := v.(Table)
+		t, ok := asTable(v)
 		if !ok {
 			continue
 		}
@@ -260,9 +261,8 @@ type hinted struct {
 func (e hinted) Error() string { return e.err.Error() }
 func (e hinted) Unwrap() error { return e.err }
 
-func filterTable(c *Call, v Value, where string) (Value, error) {
-	t := v.(Table)
-	f, err := table.Where(t.Table, where)
+func filterTable(c *Call, t *table.Table, where string) (Value, error) {
+	f, err := table.Where(t, where)
 	if err != nil {
 		return nil, errWhere{err}
 	}

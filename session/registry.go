@@ -23,6 +23,7 @@ type Param struct {
 	Expr     bool     // takes an expression over columns
 	File     bool     // takes a file name (completion lists files)
 	List     bool     // takes a list of what it takes
+	Range    bool     // takes a log-spaced range (1e-3..1e-1 x5)
 	Input    []string // takes a value of one of these types, by name or (verb …)
 	Position bool     // stands without its name, in order
 	Required bool
@@ -143,7 +144,7 @@ var registry = sync.OnceValue(func() []*Verb {
 	return []*Verb{
 		loadVerb(), whereVerb(), deriveVerb(), showVerb(), noteVerb(),
 		curvesVerb(), lawVerb(), publishedVerb(), predictVerb(), compareVerb(),
-		plotVerb(), expectVerb(),
+		plotVerb(), expectVerb(), sweepVerb(),
 	}
 })
 

@@ -18,6 +18,8 @@ type Options struct {
 	Interactive bool
 	// Example marks the built-in example.
 	Example bool
+	// Worker are the words with which this program is a training worker; nil: worker.
+	Worker []string
 }
 
 // Session is one open notebook. Its methods may be called from any goroutine;

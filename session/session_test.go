@@ -10,10 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // smallSweep is two sizes by two horizons by five learning rates of exact parabolas
 // with η* = 1e-3·(N/1e8)^-0.5·(D/1e9)^0.25.

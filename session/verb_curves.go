@@ -123,6 +123,9 @@ func runCurves(c *Call) (Value, error) {
 		return nil, hinted{fmt.Errorf("%s has no rows", t.Source), "load a sweep that has runs"}
 	}
 	runs, blank := sweepRuns(t, extra)
+	if len(runs) == 0 {
+		return nil, hinted{fmt.Errorf("none of the %s of %s has a loss yet", countOf(t.Rows, "run"), t.Source), "train them, or name the loss column"}
+	}
 	cs, err := fitting.Curves(runs, o)
 	if err != nil {
 		return nil, err

@@ -9,10 +9,24 @@ import (
 )
 
 func tableInput() Param {
-	return Param{Name: "table", Doc: "a table", Input: []string{"table"}, Position: true, Required: true}
+	return Param{Name: "table", Doc: "a table", Input: []string{"table", "sweep"}, Position: true, Required: true}
 }
 
-func (c *Call) table() *table.Table { return c.Input("table").(Table).Table }
+// table is the input table; a sweep is one.
+func (c *Call) table() *table.Table {
+	t, _ := asTable(c.Input("table"))
+	return t
+}
+
+func asTable(v Value) (*table.Table, bool) {
+	switch v := v.(type) {
+	case Table:
+		return v.Table, true
+	case Sweep:
+		return v.Table, true
+	}
+	return nil, false
+}
 
 func whereVerb() *Verb {
 	return &Verb{

@@ -17,6 +17,7 @@ const (
 	onCurves                      // its value has curves to look at
 	onTable                       // its value is shown as a table
 	onPanes                       // its value has several panes
+	onSweep                       // its value is a sweep
 	inFlow                        // up and down walk the notebook
 	inRows                        // up and down walk the rows of a zoomed table
 	inLine                        // a line is being typed
@@ -41,6 +42,7 @@ var placeNames = []struct {
 	{onCurves, "Curves"},
 	{onTable, "Table"},
 	{onPanes, "Value"},
+	{onSweep, "Sweep"},
 	{inNotebook, "Everywhere in the notebook"},
 	{inPopup, "Completions"},
 	{inLine, "Typing a line"},
@@ -72,7 +74,7 @@ type keyTable struct {
 
 func newKeyTable() *keyTable {
 	t := &keyTable{by: map[string][]*binding{}}
-	for _, part := range [][]binding{focusKeys(), knobKeys(), valueKeys(), notebookKeys(), lineKeys(), typingKeys(), overlayKeys()} {
+	for _, part := range [][]binding{focusKeys(), knobKeys(), valueKeys(), sweepKeys(), notebookKeys(), lineKeys(), typingKeys(), overlayKeys()} {
 		t.all = append(t.all, part...)
 	}
 	for i := range t.all {
@@ -121,6 +123,9 @@ func (m *Model) places() place {
 	}
 	if len(m.panes(c)) > 1 {
 		p |= onPanes
+	}
+	if _, ok := m.sweepOf(); ok {
+		p |= onSweep
 	}
 	if m.grid(c) != nil {
 		p |= onTable

@@ -10,7 +10,7 @@ func together() []place {
 	var out []place
 	for _, flow := range []place{inFlow, inRows} {
 		for _, what := range []place{0, onProse, onStatement, onStatement | onKnobs} {
-			for _, value := range []place{0, onCurves, onTable, onCurves | onPanes, onTable | onPanes, onCurves | onTable | onPanes, onPanes} {
+			for _, value := range []place{0, onCurves, onTable, onCurves | onPanes, onTable | onPanes, onCurves | onTable | onPanes, onPanes, onSweep | onPanes, onSweep | onTable | onPanes} {
 				out = append(out, inNotebook|flow|what|value)
 			}
 		}

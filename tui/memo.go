@@ -53,6 +53,8 @@ func identity(v session.Value) any {
 		return nil
 	case session.Table:
 		return v.Table
+	case session.Sweep:
+		return v.Table // made afresh whenever a run moved
 	case session.View:
 		return [2]any{v.Table, strings.Join(v.Columns, "\x00")}
 	case session.Curves:

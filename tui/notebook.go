@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/trainer/rundir"
 )
 
 // notebook is all the screen asks of a session. It is an interface so that
@@ -37,6 +38,8 @@ type notebook interface {
 	SaveAs(path string) error
 	Complete(line int, text string, cursor int) []session.Completion
 	Answer(line int) (session.Answer, bool)
+	Start(line int) (string, error)
+	AskRuns(line int, r rundir.Request) (int, error)
 }
 
 var _ notebook = (*session.Session)(nil)

@@ -29,6 +29,8 @@ func (m *Model) panes(c *session.Cell) []pane {
 	switch v := shownValue(c.Value).(type) {
 	case session.Table:
 		return []pane{{name: "rows", grid: tableGrid}}
+	case session.Sweep:
+		return []pane{{name: "loss", draw: drawSweep}, {name: "runs", grid: tableGrid}}
 	case session.View:
 		return []pane{{name: "rows", grid: tableGrid}}
 	case session.Curves:

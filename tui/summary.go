@@ -15,6 +15,8 @@ func (m *Model) summary(v session.Value) []part {
 	switch v := v.(type) {
 	case session.Table:
 		return m.tableSummary(v.Table)
+	case session.Sweep:
+		return sweepSummary(v)
 	case session.View:
 		return []part{{number.Count(v.Rows) + " × " + number.Count(len(v.Columns)), 9}}
 	case session.Curves:

@@ -19,6 +19,8 @@ func tableGrid(_ *Model, c *session.Cell) *gridSource {
 	case session.Table:
 		t = v.Table
 		cols = t.Columns
+	case session.Sweep:
+		t, cols = v.Table, v.Columns
 	case session.View:
 		t = v.Table
 		for _, name := range v.Columns {

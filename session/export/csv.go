@@ -88,6 +88,8 @@ func records(v session.Value) (rows sequence, ok bool) {
 	switch v := v.(type) {
 	case session.Table:
 		return tableRecords(v.Columns, v.Rows), true
+	case session.Sweep:
+		return tableRecords(v.Columns, v.Rows), true
 	case session.View:
 		return tableRecords(shownColumns(v), v.Rows), true
 	case session.Curves:

@@ -37,6 +37,9 @@ func encode(c *session.Cell, v session.Value, dir string) object {
 		encodeTable(o, v.Table, v.Columns)
 	case session.View:
 		encodeView(o, v)
+	case session.Sweep:
+		encodeView(o, session.View{Table: v.Table})
+		o["started"], o["over"] = v.Started(), v.Finished()
 	case session.Curves:
 		encodeCurves(o, v.CurveSet)
 	case session.Law:

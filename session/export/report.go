@@ -138,6 +138,8 @@ func report(v session.Value, dir string, rows int) []block {
 		return reportTable(v.Table)
 	case session.View:
 		return reportView(v, rows)
+	case session.Sweep:
+		return reportView(v.View(), rows)
 	case session.Curves:
 		return reportCurves(v.CurveSet)
 	case session.Law:

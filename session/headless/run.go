@@ -19,6 +19,7 @@ type Run struct {
 	JSON     bool
 	Out, Err io.Writer
 	Timeout  time.Duration // 0: none
+	Start    bool          // train the sweeps of the notebook first, and wait for them
 	Width    int           // of the report; 0: the terminal's, elsewhere no limit
 }
 
@@ -33,6 +34,16 @@ func (r Run) Do(ctx context.Context) int {
 	if n.wait(ctx, r.Timeout) {
 		say(r.Err, "interrupted")
 		return Failed
+	}
+	if r.Start {
+		if err := n.s.StartAll(ctx, func(what string) { say(r.Err, what) }); err != nil {
+			if ctx.Err() != nil {
+				say(r.Err, "interrupted; training goes on in the background")
+				return Failed
+			}
+			say(r.Err, err.Error())
+			return Environment
+		}
 	}
 	if err := n.s.DrawPictures(); err != nil && unwritable(err) {
 		code = Environment // the error itself shows on its statement

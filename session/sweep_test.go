@@ -1,0 +1,157 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/etastar/etastar/session/table"
+	"github.com/etastar/etastar/trainer"
+	"github.com/etastar/etastar/trainer/rundir"
+)
+
+// workerWord makes the test binary a training worker, as the program is one.
+const workerWord = "etastar-test-worker"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == workerWord {
+		dir := os.Args[len(os.Args)-1]
+		var err error
+		if os.Args[2] == "--detach" {
+			err = trainer.Detach(os.Args[0], []string{workerWord, dir}, dir)
+		} else {
+			err = trainer.Work(context.Background(), dir, filepath.Join(dir, "turn"))
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+const tinySweep = "proxies = sweep d_model=[8,16] layers=1 context=16 batch=64 tokens=3k lr=1e-3..1e-1 x3"
+
+func openSweep(t *testing.T, dir, text string) *Session {
+	t.Helper()
+	s, err := Open(notebookIn(t, dir, "```eta\n"+text+"\n```\n"), Options{Interactive: true, Worker: []string{workerWord}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	settle(t, s)
+	return s
+}
+
+func TestSweepIsPlannedFirst(t *testing.T) {
+	dir := t.TempDir()
+	s := openSweep(t, dir, tinySweep+"\ncurves = curves proxies by=N")
+	c := cell(t, s, "proxies")
+	if c.Err != nil {
+		t.Fatal(c.Err)
+	}
+	v := c.Value.(Sweep)
+	if len(v.Runs) != 6 || v.Started() != 0 || v.Rows != 6 || v.Cost.Tokens != 6*3008 {
+		t.Errorf("%d runs, %d started, %d rows, %+v", len(v.Runs), v.Started(), v.Rows, v.Cost)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "runs")); err == nil {
+		t.Error("planning made run directories")
+	}
+	if got := v.Runs[1].Config.LR; got != 0.01 {
+		t.Errorf("the middle of 1e-3..1e-1 x3 is %v", got)
+	}
+	if c := cell(t, s, "curves"); c.Err == nil || !strings.Contains(c.Err.Message, "loss yet") {
+		t.Errorf("curves of what has not been trained: %v", c.Err)
+	}
+}
+
+// TestSweepTrains: started, a worker of its own trains the sweep; the table fills,
+// what depends on it follows, and nothing is trained twice.
+func TestSweepTrains(t *testing.T) {
+	dir := t.TempDir()
+	s := openSweep(t, dir, tinySweep+"\ncurves = curves proxies by=N")
+	line := cell(t, s, "proxies").Line
+	what, err := s.Start(line)
+	if err != nil || !strings.Contains(what, "6 runs started") {
+		t.Fatalf("%q, %v", what, err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var said []string
+	if err := s.StartAll(ctx, func(w string) { said = append(said, w) }); err != nil {
+		t.Fatalf("%v, after %q", err, said)
+	}
+	v := cell(t, s, "proxies").Value.(Sweep)
+	if v.Finished() != 6 {
+		t.Fatalf("%d of 6 over: %+v", v.Finished(), cell(t, s, "proxies").Notes)
+	}
+	loss := v.RoleColumn(table.RoleLoss)
+	for i := range v.Rows {
+		if l := loss.Value(i); math.IsNaN(l) || l < 1 {
+			t.Errorf("run %d has a loss of %v", i, l)
+		}
+	}
+	for _, r := range v.Runs {
+		if len(r.Losses) == 0 || len(r.Losses) != len(r.Tokens) {
+			t.Errorf("%s has no loss curve", r.Config.Name())
+		}
+	}
+	if c := cell(t, s, "curves"); c.Err != nil || len(c.Value.(Curves).Curves) != 2 {
+		t.Errorf("curves: %v", c.Err)
+	}
+	if g := v.Groups(); len(g) != 2 || g[0].Best < 0 {
+		t.Errorf("groups: %+v", g)
+	}
+	if p := v.Progress(); p.Share != 1 {
+		t.Errorf("progress %+v", p)
+	}
+	if what, err := s.Start(line); err != nil || what != "every run is over" {
+		t.Errorf("started again: %q, %v", what, err)
+	}
+	// Another notebook that asks for some of the same runs finds them.
+	other := openSweep(t, dir, strings.Replace(tinySweep, "[8,16]", "8", 1))
+	if v := cell(t, other, "proxies").Value.(Sweep); len(v.Runs) != 3 || v.Finished() != 3 {
+		t.Errorf("%d of %d runs found over", v.Finished(), len(v.Runs))
+	}
+}
+
+func TestSweepRefuses(t *testing.T) {
+	tests := []struct{ text, want string }{
+		{"s = sweep d_model=32 heads=3 kv_heads=2 lr=1e-3", "kv_heads 2 does not divide heads 3"},
+		{"s = sweep d_model=32 experts=4 top_k=5 lr=1e-3", "top_k 5 is more than the 4 experts"},
+		{"s = sweep d_model=32 head_dim=7 lr=1e-3", "head_dim 7 is odd"},
+		{"s = sweep d_model=32 lr=0", "lr is more than 0"},
+		{"s = sweep d_model=32 lr=1e9", "learning rate 1e+09"},
+		{"s = sweep d_model=32 lr=1e-3 batch=10", "holds no sequence"},
+		{"s = sweep lr=1e-3", "needs"},
+		{"s = sweep d_model=32 lr=1e-5..1e-1 x9999 seeds=50", "this is"},
+	}
+	for _, tt := range tests {
+		s := New("```eta\n"+tt.text+"\n```\n", t.TempDir())
+		settle(t, s)
+		if c := cell(t, s, "s"); c.Err == nil || !strings.Contains(c.Err.Error(), tt.want) {
+			t.Errorf("%s: %v", tt.text, c.Err)
+		}
+		_ = s.Close()
+	}
+	// A missing corpus is found when the runs are, and ends them alone.
+	dir := t.TempDir()
+	s := openSweep(t, dir, "s = sweep d_model=8 layers=1 context=16 batch=64 tokens=1k lr=1e-3 data=\"none.txt\"")
+	if _, err := s.Start(cell(t, s, "s").Line); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the run fails", func() bool {
+		s.Poll()
+		settle(t, s)
+		v, ok := cell(t, s, "s").Value.(Sweep)
+		return ok && v.Runs[0].Status.State == rundir.Failed && strings.Contains(v.Runs[0].Status.Reason, "none.txt")
+	})
+}

@@ -1,0 +1,153 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/etastar/etastar/trainer"
+	"github.com/etastar/etastar/trainer/config"
+	"github.com/etastar/etastar/trainer/rundir"
+)
+
+// TurnPath is the lock file at which the workers of this machine take turns.
+func TurnPath() string { return filepath.Join(StateDir(), "cpu.lock") }
+
+// sweepAt returns the sweep at a line.
+func (s *Session) sweepAt(line int) (Sweep, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.statement(line)
+	if n == nil {
+		return Sweep{}, fmt.Errorf("line %d holds no statement", line+1)
+	}
+	v, ok := n.result().(Sweep)
+	if !ok {
+		return Sweep{}, fmt.Errorf("line %d holds no sweep that could be trained", line+1)
+	}
+	return v, nil
+}
+
+// Start trains the sweep at a line: it makes the run directories that are not there and
+// starts a worker, which goes on when this program ends. A sweep that is over, or
+// trains already, is left alone: what says which.
+func (s *Session) Start(line int) (what string, err error) {
+	if s.options.ReadOnly {
+		return "", errors.New("this notebook is open for reading only")
+	}
+	v, err := s.sweepAt(line)
+	if err != nil {
+		return "", err
+	}
+	var runs []config.Run
+	alive := 0
+	for _, r := range v.Runs {
+		switch r.Status.State {
+		case rundir.Finished, rundir.Diverged:
+		case rundir.Running, rundir.Paused:
+			alive++
+		default:
+			runs = append(runs, r.Config)
+		}
+	}
+	switch {
+	case alive > 0:
+		return fmt.Sprintf("%d of its runs train already", alive), nil
+	case len(runs) == 0:
+		return "every run is over", nil
+	}
+	dirs, err := trainer.Ask(filepath.Dir(v.Dir), filepath.Base(v.Dir), runs)
+	if err != nil {
+		return "", err
+	}
+	for _, dir := range dirs {
+		if err := trainer.Again(dir); err != nil {
+			return "", err
+		}
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("start a worker: %w", err)
+	}
+	words := s.options.Worker
+	if words == nil {
+		words = []string{"worker"}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := trainer.Launch(ctx, exe, words, v.Dir); err != nil {
+		return "", err
+	}
+	s.Poll()
+	return countOf(len(runs), "run") + " started; closing this leaves them training", nil
+}
+
+// AskRuns passes a request (pause, resume, stop) to every run of the sweep at a line
+// that trains, and returns how many there are.
+func (s *Session) AskRuns(line int, r rundir.Request) (int, error) {
+	v, err := s.sweepAt(line)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, run := range v.Runs {
+		if run.Dir == "" || run.Status.State != rundir.Running && run.Status.State != rundir.Paused {
+			continue
+		}
+		if err := rundir.Ask(run.Dir, r, "the notebook"); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// StartAll starts every sweep of the notebook and waits until all are over, polling
+// their directories; said is told what happens.
+func (s *Session) StartAll(ctx context.Context, said func(string)) error {
+	for _, c := range s.Cells() {
+		if _, ok := c.Value.(Sweep); !ok || c.Status != Done {
+			continue
+		}
+		what, err := s.Start(c.Line)
+		if err != nil {
+			return err
+		}
+		said(c.Name + ": " + what)
+	}
+	last := ""
+	for {
+		s.Poll()
+		if !s.Wait(time.Minute) {
+			return errors.New("the notebook still computes after a minute")
+		}
+		open, total, over := 0, 0, 0
+		for _, c := range s.Cells() {
+			v, ok := c.Value.(Sweep)
+			if !ok {
+				continue
+			}
+			total, over = total+len(v.Runs), over+v.Finished()
+			for _, r := range v.Runs {
+				if !r.Status.State.Ended() && r.Status.State != rundir.Interrupted {
+					open++
+				}
+			}
+		}
+		if now := fmt.Sprintf("%d of %d runs are over", over, total); now != last && total > 0 {
+			said(now)
+			last = now
+		}
+		if open == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}

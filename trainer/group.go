@@ -1,0 +1,305 @@
+package trainer
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/etastar/etastar/kernels"
+	"github.com/etastar/etastar/trainer/config"
+	"github.com/etastar/etastar/trainer/data"
+	"github.com/etastar/etastar/trainer/health"
+	"github.com/etastar/etastar/trainer/model"
+	"github.com/etastar/etastar/trainer/schedule"
+)
+
+// Group trains runs of one shape together: what is shared (tokens, the model's
+// programs) exists once. It is for one goroutine.
+type Group struct {
+	Model *model.Model
+	Runs  []*Member
+
+	corpus  *data.Corpus
+	mc      kernels.Machine
+	first   config.Run
+	micro   int // sequences of a micro-batch
+	step    int64
+	tokens  []int32
+	targets []int32
+	table   []float32
+	lossSum [1]float32
+	blocks  int64
+	rowLoss []float32
+}
+
+// Member is one run of a group.
+type Member struct {
+	Config   config.Run
+	Steps    int64 // optimizer steps in all
+	Detector *health.Detector
+	Active   bool
+
+	curve schedule.Curve
+}
+
+// StepResult is what one optimizer step of one run gave.
+type StepResult struct {
+	Run      int     // in Group.Runs
+	LR       float64 // η it trained with
+	Loss     float64 // mean cross-entropy of the batch before the update, nats
+	GradNorm float64 // before clipping
+	Diverged string  // why the run has diverged at this step; it takes no further part
+	Done     bool    // this was its last step
+}
+
+// Together reports why two runs cannot train in one group, "" when they can: all but
+// the learning rate, the schedule, the horizon and what is recorded must agree.
+func Together(a, b config.Run) string {
+	switch {
+	case a.Shape != b.Shape:
+		return "their shapes differ"
+	case a.Rule != b.Rule:
+		return "their parametrization rules differ"
+	case a.Seed != b.Seed:
+		return "their seeds differ"
+	case a.Batch != b.Batch:
+		return "their batches differ"
+	case a.Data != b.Data:
+		return "their data differ"
+	case a.Validation != b.Validation:
+		return "their validations differ"
+	case a.Loss != b.Loss:
+		return "their losses differ"
+	}
+	return ""
+}
+
+// Memory predicts the bytes that a group of runs needs on the backend.
+func Memory(backend kernels.Backend, run config.Run, runs int) (int64, error) {
+	m, err := newModel(run)
+	if err != nil {
+		return 0, err
+	}
+	return backend.Bytes(runs, m.Programs()...)
+}
+
+func newModel(run config.Run) (*model.Model, error) {
+	return model.New(run.Shape, model.Options{
+		Sequences: run.Batch.Sequences / run.Batch.Accumulate, ZLoss: run.Loss.Z, Balance: run.Loss.Balance,
+	})
+}
+
+// NewGroup allocates the runs on the backend and draws their initial weights. The
+// corpus must be that of the runs; the group does not close it.
+func NewGroup(backend kernels.Backend, corpus *data.Corpus, runs []config.Run) (*Group, error) {
+	if len(runs) == 0 {
+		return nil, errors.New("trainer: no runs")
+	}
+	for _, r := range runs {
+		if err := r.Validate(); err != nil {
+			return nil, fmt.Errorf("run %s: %w", r.Name(), err)
+		}
+		if why := Together(runs[0], r); why != "" {
+			return nil, fmt.Errorf("runs %s and %s cannot train together: %s", runs[0].Name(), r.Name(), why)
+		}
+		if r.Rule != "sp" {
+			return nil, fmt.Errorf("run %s: there is no parametrization rule %q; this version trains under sp", r.Name(), r.Rule)
+		}
+	}
+	m, err := newModel(runs[0])
+	if err != nil {
+		return nil, err
+	}
+	g := &Group{Model: m, corpus: corpus, first: runs[0], micro: runs[0].Batch.Sequences / runs[0].Batch.Accumulate}
+	for _, r := range runs {
+		curve, err := r.Curve()
+		if err != nil {
+			return nil, fmt.Errorf("run %s: %w", r.Name(), err)
+		}
+		g.Runs = append(g.Runs, &Member{Config: r, Steps: r.Steps(), Detector: health.NewDetector(r.Divergence), Active: true, curve: curve})
+	}
+	g.blocks = corpus.ValidationBlocks(runs[0].Validation.Tokens)
+	if g.blocks < 1 {
+		return nil, fmt.Errorf("run %s: no held-out block of %d tokens to validate on: use a longer corpus or a shorter context", runs[0].Name(), runs[0].Shape.Context)
+	}
+	g.tokens, g.targets = make([]int32, m.Rows()), make([]int32, m.Rows())
+	g.table = make([]float32, len(m.Params)*kernels.AdamFields)
+	g.rowLoss = make([]float32, m.Rows())
+	if g.mc, err = backend.Load(len(runs), m.Programs()...); err != nil {
+		return nil, err
+	}
+	if err := g.prepare(); err != nil {
+		return nil, errors.Join(err, g.mc.Close())
+	}
+	return g, nil
+}
+
+func (g *Group) prepare() error {
+	if err := g.Model.Prepare(g.mc, len(g.Runs), g.first.Seed); err != nil {
+		return err
+	}
+	scalar := func(b kernels.Buffer, run int, x float64) error {
+		return g.mc.WriteFloats(b, run, []float32{float32(x)})
+	}
+	for i, r := range g.Runs {
+		if err := errors.Join(
+			scalar(g.Model.Scale, i, 1/float64(r.Config.BatchTokens())),
+			scalar(g.Model.Balance, i, 1/float64(r.Config.Batch.Accumulate)),
+			scalar(g.Model.MaxNorm, i, r.Config.Optimizer.Clip),
+		); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close frees the memory.
+func (g *Group) Close() error { return g.mc.Close() }
+
+// Done is the number of optimizer steps that are done.
+func (g *Group) Done() int64 { return g.step }
+
+// Active reports whether any run still trains.
+func (g *Group) Active() bool {
+	for _, r := range g.Runs {
+		if r.Active {
+			return true
+		}
+	}
+	return false
+}
+
+// Leave takes a run out of the group; its weights stay readable.
+func (g *Group) Leave(run int) {
+	g.Runs[run].Active = false
+	g.mc.SetActive(run, false)
+}
+
+// Step does one optimizer step of every active run and appends their results to dst.
+// A run whose loss is not finite, or far above its own history, diverged: it leaves
+// before its update.
+func (g *Group) Step(dst []StepResult) ([]StepResult, error) {
+	batch := int64(g.first.Batch.Sequences)
+	for a := range g.first.Batch.Accumulate {
+		if err := g.corpus.Batch(g.tokens, g.targets, g.first.Seed, g.step*batch+int64(a*g.micro)); err != nil {
+			return dst, fmt.Errorf("step %d: %w", g.step, err)
+		}
+		if err := g.write(); err != nil {
+			return dst, err
+		}
+		if err := g.mc.Execute(g.Model.Accumulate); err != nil {
+			return dst, fmt.Errorf("step %d: %w", g.step, err)
+		}
+	}
+	start := len(dst)
+	for i, r := range g.Runs {
+		if !r.Active {
+			continue
+		}
+		if err := g.mc.ReadFloats(g.lossSum[:], g.Model.LossSum, i); err != nil {
+			return dst, err
+		}
+		lr := r.curve.LR(g.step)
+		res := StepResult{Run: i, LR: lr, Loss: float64(g.lossSum[0]) / float64(r.Config.BatchTokens()), GradNorm: math.NaN()}
+		if res.Diverged = r.Detector.Add(res.Loss); res.Diverged != "" {
+			g.Leave(i)
+		} else if err := g.settings(i, r, lr); err != nil {
+			return dst, err
+		}
+		dst = append(dst, res)
+	}
+	if g.Active() {
+		if err := g.mc.Execute(g.Model.Apply); err != nil {
+			return dst, fmt.Errorf("step %d: %w", g.step, err)
+		}
+	}
+	g.step++
+	for k := start; k < len(dst); k++ {
+		res := &dst[k]
+		if res.Diverged != "" {
+			continue
+		}
+		if err := g.mc.ReadFloats(g.lossSum[:], g.Model.GradNorm, res.Run); err != nil {
+			return dst, err
+		}
+		res.GradNorm = float64(g.lossSum[0])
+		if res.GradNorm-res.GradNorm != 0 { // not finite: AdamW left the weights as they were
+			res.Diverged = "gradient is not finite"
+			g.Leave(res.Run)
+			continue
+		}
+		if g.step >= g.Runs[res.Run].Steps {
+			res.Done = true
+			g.Leave(res.Run)
+		}
+	}
+	return dst, nil
+}
+
+func (g *Group) write() error {
+	return errors.Join(g.mc.WriteInts(g.Model.Tokens, 0, g.tokens), g.mc.WriteInts(g.Model.Targets, 0, g.targets))
+}
+
+// settings writes the optimizer's numbers of one run at this step.
+func (g *Group) settings(run int, r *Member, lr float64) error {
+	o := r.Config.Optimizer
+	for i := range g.Model.Params {
+		a := kernels.Adam{LR: lr, WeightDecay: o.WeightDecay, Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, Step: int(g.step) + 1}
+		if g.Model.Params[i].Gain {
+			a.WeightDecay = 0
+		}
+		a.Row(g.table[i*kernels.AdamFields:])
+	}
+	return g.mc.WriteFloats(g.Model.AdamTable, run, g.table)
+}
+
+// Validate measures the loss of the given runs on the held-out blocks: for each run the
+// mean loss of every block, in nats per token. Finished and diverged runs can be
+// measured too.
+func (g *Group) Validate(runs []int) ([][]float64, error) {
+	out := make([][]float64, len(runs))
+	if len(runs) == 0 {
+		return out, nil
+	}
+	wanted := map[int]bool{}
+	for _, r := range runs {
+		wanted[r] = true
+	}
+	for i := range g.Runs {
+		g.mc.SetActive(i, wanted[i])
+	}
+	defer func() {
+		for i, r := range g.Runs {
+			g.mc.SetActive(i, r.Active)
+		}
+	}()
+	t := g.first.Shape.Context
+	for at := int64(0); at < g.blocks; at += int64(g.micro) {
+		for k := range g.micro {
+			// A last micro-batch that is not full repeats blocks; they are not counted.
+			block := (at + int64(k)) % g.blocks
+			if err := g.corpus.HeldOut(g.tokens[k*t:(k+1)*t], g.targets[k*t:(k+1)*t], block, g.blocks); err != nil {
+				return nil, fmt.Errorf("validation: %w", err)
+			}
+		}
+		if err := g.write(); err != nil {
+			return nil, err
+		}
+		if err := g.mc.Execute(g.Model.Evaluate); err != nil {
+			return nil, fmt.Errorf("validation: %w", err)
+		}
+		for i, r := range runs {
+			if err := g.mc.ReadFloats(g.rowLoss, g.Model.TokenLoss, r); err != nil {
+				return nil, err
+			}
+			for k := range min(int64(g.micro), g.blocks-at) {
+				sum := 0.0
+				for _, x := range g.rowLoss[int(k)*t : (int(k)+1)*t] {
+					sum += float64(x)
+				}
+				out[i] = append(out[i], sum/float64(t))
+			}
+		}
+	}
+	return out, nil
+}

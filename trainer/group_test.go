@@ -1,0 +1,155 @@
+package trainer
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"github.com/etastar/etastar/kernels/cpu"
+	"github.com/etastar/etastar/trainer/config"
+	"github.com/etastar/etastar/trainer/data"
+	"github.com/etastar/etastar/trainer/health"
+)
+
+// small is a run of a few thousand parameters on the synthetic language.
+func small(lr float64) config.Run {
+	r := config.Default(config.Dense(32, 2, 256, 32), lr)
+	r.Data = config.Data{Source: "synthetic", Tokenizer: "bytes", HeldOut: 0.1, Split: "spread", Bytes: 1 << 16}
+	r.Batch = config.Batch{Sequences: 8, Accumulate: 1}
+	r.Validation.Tokens = 2048
+	return r.For(60 * r.BatchTokens())
+}
+
+func group(t testing.TB, runs ...config.Run) *Group {
+	t.Helper()
+	backend, err := cpu.New(cpu.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	corpus, err := data.Open(context.Background(), runs[0].Data, runs[0].Shape.Context, runs[0].Shape.Vocab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = corpus.Close() })
+	g, err := NewGroup(backend, corpus, runs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Close() })
+	return g
+}
+
+// train runs a group to its end and returns every result by run.
+func train(t testing.TB, g *Group) [][]StepResult {
+	t.Helper()
+	out := make([][]StepResult, len(g.Runs))
+	for g.Active() {
+		results, err := g.Step(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range results {
+			out[r.Run] = append(out[r.Run], r)
+		}
+	}
+	return out
+}
+
+func TestLearns(t *testing.T) {
+	g := group(t, small(5e-3))
+	before, err := g.Validate([]int{0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := health.Mean(before[0]).Mean; math.Abs(got-math.Log(256)) > 0.03 {
+		t.Errorf("untrained loss %v, ln 256 is %v", got, math.Log(256))
+	}
+	steps := train(t, g)[0]
+	if len(steps) != 60 || !steps[59].Done {
+		t.Fatalf("%d steps, last %+v", len(steps), steps[len(steps)-1])
+	}
+	after, err := g.Validate([]int{0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := health.Mean(after[0])
+	if e.Mean > 3.5 || e.SE <= 0 || e.Blocks != 64 {
+		t.Errorf("after 15k tokens the validation loss is %+v", e)
+	}
+}
+
+// TestTogetherIsAlone: losses and gradient norms of runs trained together are those
+// of each trained alone, to the bit; a run that diverges disturbs none.
+func TestTogetherIsAlone(t *testing.T) {
+	for _, accumulate := range []int{1, 4} {
+		runs := []config.Run{small(1e-3), small(9), small(1e-2)}
+		for i := range runs {
+			runs[i].Batch.Accumulate = accumulate
+		}
+		together := train(t, group(t, runs...))
+		for i, r := range runs {
+			alone := train(t, group(t, r))[0]
+			if len(alone) != len(together[i]) {
+				t.Fatalf("η %g: %d steps alone, %d together", r.LR, len(alone), len(together[i]))
+			}
+			for k := range alone {
+				a, b := alone[k], together[i][k]
+				if math.Float64bits(a.Loss) != math.Float64bits(b.Loss) || math.Float64bits(a.GradNorm) != math.Float64bits(b.GradNorm) || a.LR != b.LR {
+					t.Fatalf("η %g step %d: alone %+v, together %+v", r.LR, k, a, b)
+				}
+			}
+		}
+		if last := together[1][len(together[1])-1]; last.Diverged == "" {
+			t.Errorf("η = 9 did not diverge: %+v", last)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	a, b := small(1e-3), small(1e-3)
+	b.Seed = 7
+	if why := Together(a, b); why == "" {
+		t.Error("runs of two seeds train together")
+	}
+	backend, err := cpu.New(cpu.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, runs := range [][]config.Run{nil, {a, b}, {small(0)}, {small(1e9)}} {
+		if _, err := NewGroup(backend, nil, runs); err == nil {
+			t.Errorf("%v is trained", runs)
+		}
+	}
+	if n, err := Memory(backend, a, 5); err != nil || n < 5*4*4*a.Shape.Params().Total {
+		t.Errorf("five runs need %d bytes, %v", n, err)
+	}
+}
+
+func BenchmarkTrain(b *testing.B) {
+	for _, s := range []struct {
+		name   string
+		d, l   int
+		rates  int
+		tokens int
+	}{{"33k", 32, 2, 1, 2048}, {"115k", 64, 2, 1, 2048}, {"427k", 128, 2, 1, 2048}, {"1M", 160, 3, 1, 2048}, {"115k×5", 64, 2, 5, 2048}} {
+		b.Run(s.name, func(b *testing.B) {
+			var runs []config.Run
+			for i := range s.rates {
+				r := config.Default(config.Dense(s.d, s.l, 256, 128), 1e-3*float64(i+1))
+				r.Batch = config.Batch{Sequences: s.tokens / 128, Accumulate: 1}
+				r.Data = config.Data{Source: "synthetic", Tokenizer: "bytes", HeldOut: 0.1, Split: "spread", Bytes: 1 << 20}
+				runs = append(runs, r.For(1<<40))
+			}
+			g := group(b, runs...)
+			var results []StepResult
+			b.ReportMetric(float64(runs[0].Shape.Params().Total), "params")
+			for b.Loop() {
+				var err error
+				if results, err = g.Step(results[:0]); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(s.rates*s.tokens)*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+		})
+	}
+}

@@ -1,0 +1,225 @@
+// Package model turns a shape into the programs that train it: the parameters and
+// their initial values, one program that adds a micro-batch's gradients, one that
+// applies them, and one that measures the loss alone.
+//
+// Parameters have the names of Hugging Face's Qwen3 and Qwen3-MoE, so that a
+// checkpoint is an export already. The package knows no data, no schedule and no files.
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/etastar/etastar/kernels"
+	"github.com/etastar/etastar/trainer/config"
+)
+
+// Module is the part of the model a parameter belongs to; parametrization rules and
+// module-wise learning rates go by it.
+type Module string
+
+// Modules of a decoder.
+const (
+	Embedding  Module = "embedding"
+	AttentionQ Module = "attention_q"
+	AttentionK Module = "attention_k"
+	AttentionV Module = "attention_v"
+	AttentionO Module = "attention_o"
+	QKNorm     Module = "qk_norm"
+	MLPGateUp  Module = "mlp_gate_up"
+	MLPDown    Module = "mlp_down"
+	Router     Module = "router"
+	ExpertUp   Module = "expert_gate_up"
+	ExpertDown Module = "expert_down"
+	Norm       Module = "norm"
+	Head       Module = "head"
+)
+
+// Param is one tensor the optimizer updates.
+type Param struct {
+	Name   string // Hugging Face's, without a final ".weight" where several are packed
+	Module Module
+	Layer  int // -1 outside the layers
+	Shape  []int
+	FanIn  int
+	Init   float64 // standard deviation of the initial values; gains start at 1
+	Gain   bool    // a norm's gain: starts at 1, no weight decay
+
+	Value, Grad, M, V kernels.Buffer
+}
+
+// Model is the buffers and programs of one shape at one micro-batch size.
+type Model struct {
+	Shape  config.Shape
+	Space  *kernels.Space
+	Params []Param
+
+	// Tokens and Targets [sequences·context] are shared by all runs; a target below 0
+	// is left out. Positions are 0…context−1 for every sequence, written once.
+	Tokens, Targets, Positions kernels.Buffer
+
+	// Accumulate adds the gradients of one micro-batch and writes TokenLoss; Apply
+	// clips, updates and zeroes the gradients; Evaluate writes TokenLoss alone.
+	Accumulate, Apply, Evaluate *kernels.Program
+
+	TokenLoss kernels.Buffer // [tokens] cross-entropy in nats, per run
+	LossSum   kernels.Buffer // [1] sum of TokenLoss over the micro-batches since Apply
+	Scale     kernels.Buffer // [1] 1/tokens of the whole batch
+	Balance   kernels.Buffer // [1] weight of a micro-batch in the load-balance loss
+	AdamTable kernels.Buffer // [params, AdamFields]
+	MaxNorm   kernels.Buffer // [1] 0: no clipping
+	GradNorm  kernels.Buffer // [1] before clipping
+	Clip      kernels.Buffer // [1]
+	// BalanceLoss [layers] is the load-balance loss of each layer's router in the last
+	// micro-batch, MaxLogit [layers, heads] its largest attention logit.
+	BalanceLoss, MaxLogit kernels.Buffer
+}
+
+// Options of a model that are not its shape.
+type Options struct {
+	Sequences int     // of a micro-batch
+	ZLoss     float64 // weight of the z-loss
+	Balance   float64 // weight of the load-balance loss
+}
+
+// builder records the three programs over one space.
+type builder struct {
+	m      *Model
+	s      config.Shape
+	o      Options
+	space  *kernels.Space
+	n      int // rows: tokens of a micro-batch
+	heads  kernels.Heads
+	layers []layer
+	embed  int // index of the embedding in Params
+	head   int
+	final  int
+}
+
+// New builds the programs. The shape must be valid; an error is a mistake of this package.
+func New(s config.Shape, o Options) (*Model, error) {
+	space := kernels.NewSpace()
+	b := &builder{
+		m: &Model{Shape: s, Space: space}, s: s, o: o, space: space, n: o.Sequences * s.Context,
+		heads: kernels.Heads{Query: s.Heads, KeyValue: s.KVHeads, Dim: s.HeadDim},
+	}
+	b.declare()
+	for _, p := range []struct {
+		name string
+		at   **kernels.Program
+		ops  []kernels.Op
+	}{
+		{"accumulate", &b.m.Accumulate, b.accumulate()},
+		{"apply", &b.m.Apply, b.apply()},
+		{"evaluate", &b.m.Evaluate, b.evaluate()},
+	} {
+		rec := space.Record(p.name)
+		rec.Add(p.ops...)
+		program, err := rec.Build()
+		if err != nil {
+			return nil, fmt.Errorf("model %s: %w", s.Name(), err)
+		}
+		*p.at = program
+	}
+	return b.m, nil
+}
+
+// layer holds the indices of a layer's parameters and the buffers of its packed ones.
+type layer struct {
+	norm1, norm2, qNorm, kNorm, o, down, router int
+	qkv, dqkv                                   kernels.Buffer // [(Q+2KV)·h, d]
+	gateUp                                      int
+}
+
+// param declares a parameter with its gradient and moments.
+func (b *builder) param(name string, module Module, layer int, std float64, shape ...int) int {
+	p := Param{
+		Name: name, Module: module, Layer: layer, Shape: shape, FanIn: shape[len(shape)-1], Init: std, Gain: len(shape) == 1,
+		Value: b.space.Float(name, kernels.PerRun, shape...),
+		Grad:  b.space.Float(name+".grad", kernels.PerRun, shape...),
+		M:     b.space.Float(name+".m", kernels.PerRun, shape...),
+		V:     b.space.Float(name+".v", kernels.PerRun, shape...),
+	}
+	b.m.Params = append(b.m.Params, p)
+	return len(b.m.Params) - 1
+}
+
+// Initial standard deviations under the standard parametrization: matrices inside the
+// layers by their fan-in, those that write into the residual stream smaller by √(2L)
+// (Radford et al. 2019), embedding and head as the published Qwen3 configurations
+// (initializer_range 0.02), so that an untrained model's loss is close to ln V.
+const vocabularyStd = 0.02
+
+func (b *builder) declare() {
+	s, m := b.s, b.m
+	d, h := s.DModel, s.HeadDim
+	hidden := 1 / math.Sqrt(float64(d))
+	residual := func(fanIn int) float64 { return 1 / math.Sqrt(float64(fanIn)*2*float64(s.Layers)) }
+
+	m.Tokens = b.space.Int("tokens", kernels.Shared, b.n)
+	m.Targets = b.space.Int("targets", kernels.Shared, b.n)
+	m.Positions = b.space.Int("positions", kernels.Shared, b.n)
+	b.embed = b.param("model.embed_tokens.weight", Embedding, -1, vocabularyStd, s.Vocab, d)
+	for i := range s.Layers {
+		name := fmt.Sprintf("model.layers.%d.", i)
+		var l layer
+		l.norm1 = b.param(name+"input_layernorm.weight", Norm, i, 0, d)
+		l.qkv, l.dqkv = b.packedQKV(name, i, hidden)
+		l.qNorm = b.param(name+"self_attn.q_norm.weight", QKNorm, i, 0, h)
+		l.kNorm = b.param(name+"self_attn.k_norm.weight", QKNorm, i, 0, h)
+		l.o = b.param(name+"self_attn.o_proj.weight", AttentionO, i, residual(s.Heads*h), d, s.Heads*h)
+		l.norm2 = b.param(name+"post_attention_layernorm.weight", Norm, i, 0, d)
+		if s.IsMoE() {
+			l.router = b.param(name+"mlp.gate.weight", Router, i, hidden, s.Experts, d)
+			l.gateUp = b.param(name+"mlp.experts.gate_up_proj", ExpertUp, i, hidden, s.Experts, 2*s.DFFExp, d)
+			l.down = b.param(name+"mlp.experts.down_proj", ExpertDown, i, residual(s.DFFExp), s.Experts, d, s.DFFExp)
+		} else {
+			l.gateUp = b.param(name+"mlp.gate_up_proj.weight", MLPGateUp, i, hidden, 2*s.DFF, d)
+			l.down = b.param(name+"mlp.down_proj.weight", MLPDown, i, residual(s.DFF), d, s.DFF)
+		}
+		b.layers = append(b.layers, l)
+	}
+	b.final = b.param("model.norm.weight", Norm, -1, 0, d)
+	b.head = b.embed
+	if !s.Tied {
+		b.head = b.param("lm_head.weight", Head, -1, vocabularyStd, s.Vocab, d)
+	}
+
+	m.TokenLoss = b.space.Float("token_loss", kernels.PerRun, b.n)
+	m.LossSum = b.space.Float("loss_sum", kernels.PerRun, 1)
+	m.Scale = b.space.Float("scale", kernels.PerRun, 1)
+	m.Balance = b.space.Float("balance_scale", kernels.PerRun, 1)
+	m.AdamTable = b.space.Float("adam", kernels.PerRun, len(m.Params), kernels.AdamFields)
+	m.MaxNorm = b.space.Float("max_norm", kernels.PerRun, 1)
+	m.GradNorm = b.space.Float("grad_norm", kernels.PerRun, 1)
+	m.Clip = b.space.Float("clip", kernels.PerRun, 1)
+	m.BalanceLoss = b.space.Float("balance_loss", kernels.PerRun, s.Layers)
+	m.MaxLogit = b.space.Float("max_logit", kernels.PerRun, s.Layers, s.Heads)
+}
+
+// packedQKV declares query, key and value projections as one matrix, which one product
+// computes, and as three parameters, which have a learning rate each.
+func (b *builder) packedQKV(name string, layer int, std float64) (value, grad kernels.Buffer) {
+	s := b.s
+	rows := (s.Heads + 2*s.KVHeads) * s.HeadDim
+	declare := func(suffix string) kernels.Buffer {
+		return b.space.Float(name+"self_attn.qkv"+suffix, kernels.PerRun, rows, s.DModel)
+	}
+	value, grad = declare(""), declare(".grad")
+	first, second := declare(".m"), declare(".v")
+	at := 0
+	for _, part := range []struct {
+		name   string
+		module Module
+		heads  int
+	}{{"q_proj", AttentionQ, s.Heads}, {"k_proj", AttentionK, s.KVHeads}, {"v_proj", AttentionV, s.KVHeads}} {
+		full, n := name+"self_attn."+part.name+".weight", part.heads*s.HeadDim
+		b.m.Params = append(b.m.Params, Param{
+			Name: full, Module: part.module, Layer: layer, Shape: []int{n, s.DModel}, FanIn: s.DModel, Init: std,
+			Value: b.space.View(full, value, at, n), Grad: b.space.View(full+".grad", grad, at, n),
+			M: b.space.View(full+".m", first, at, n), V: b.space.View(full+".v", second, at, n),
+		})
+		at += n
+	}
+	return value, grad
+}

@@ -1,0 +1,363 @@
+package trainer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/etastar/etastar/trainer/config"
+	"github.com/etastar/etastar/trainer/health"
+	"github.com/etastar/etastar/trainer/rundir"
+)
+
+// training is one group in training with the directories it writes.
+type training struct {
+	w     *Worker
+	group *Group
+	outs  []*rundir.Writer
+	runs  []config.Run
+	state []rundir.Status
+
+	begun, saved, polled, beat time.Time
+	before                     []float64 // seconds trained before this worker
+	from                       int64     // step this worker began at
+	results                    []StepResult
+}
+
+func (t *training) close() {
+	for _, out := range t.outs {
+		if err := out.Close(); err != nil {
+			t.w.logf("%s: %v", out.Config().Name(), err)
+		}
+	}
+	if t.group != nil {
+		if err := t.group.Close(); err != nil {
+			t.w.logf("%v", err)
+		}
+	}
+}
+
+// failAll records an error that concerns every run of the group. Being told to end is none.
+func (t *training) failAll(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	t.w.logf("%v", err)
+	for _, out := range t.outs {
+		st, _ := out.Status()
+		st.State, st.Reason, st.Resumable, st.Steps = rundir.Failed, err.Error(), true, out.Config().Steps()
+		if serr := out.SetStatus(st); serr != nil {
+			return errors.Join(err, serr)
+		}
+	}
+	return nil
+}
+
+// restore puts every run where it goes on.
+func (t *training) restore(batch []rundir.Summary) error {
+	first := true
+	for i, out := range t.outs {
+		st, _ := out.Status()
+		st.Steps, st.Device = t.runs[i].Steps(), t.w.Backend.Name()
+		t.state = append(t.state, st)
+		t.before = append(t.before, float64(st.Elapsed))
+		c, ok := rundir.Latest(out.Dir())
+		if !ok && t.runs[i].Origin != nil {
+			o := t.runs[i].Origin
+			trunk := filepath.Join(filepath.Dir(out.Dir()), o.Run)
+			var err error
+			if c, err = rundir.CheckpointAt(trunk, o.Step); err != nil {
+				return fmt.Errorf("branch of %s at step %d: %w", o.Run, o.Step, err)
+			}
+			ok = true
+		}
+		if !ok {
+			continue
+		}
+		if err := t.group.Restore(i, c.Dir, first); err != nil {
+			return err
+		}
+		first = false
+		if st.Step > 0 || t.runs[i].Origin != nil {
+			note := fmt.Sprintf("goes on from step %d", c.Step)
+			if err := out.Append(rundir.Event{Step: c.Step, Tokens: c.Step * t.runs[i].BatchTokens(), Time: time.Now().UnixMilli(), Note: note}); err != nil {
+				return err
+			}
+		}
+	}
+	t.from = t.group.Done()
+	return nil
+}
+
+// train steps the group until no run is left.
+func (t *training) train(ctx context.Context) error {
+	now := time.Now()
+	t.begun, t.saved, t.polled, t.beat = now, now, now, now
+	if t.group.Done() == 0 {
+		untrained := slices.DeleteFunc(t.active(), func(run int) bool { return t.state[run].Val != 0 })
+		if err := t.validate(untrained); err != nil {
+			return t.failAll(ctx, err)
+		}
+	}
+	if err := t.status(t.active(), rundir.Running, ""); err != nil {
+		return err
+	}
+	for t.group.Active() {
+		if ctx.Err() != nil {
+			t.saveAll()
+			return ctx.Err()
+		}
+		results, err := t.group.Step(t.results[:0])
+		t.results = results
+		if err != nil {
+			t.saveAll()
+			return t.failAll(ctx, err)
+		}
+		if err := t.after(results); err != nil {
+			return t.failAll(ctx, err)
+		}
+	}
+	return nil
+}
+
+func (t *training) active() []int {
+	var out []int
+	for i, r := range t.group.Runs {
+		if r.Active {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// logEvery keeps a run's log at about a thousand lines where nothing else is asked for.
+func logEvery(r config.Run) int64 {
+	if r.Keep.LogEvery > 0 {
+		return r.Keep.LogEvery
+	}
+	return max(1, r.Steps()/1000)
+}
+
+// validateEvery is a tenth of the horizon where nothing else is asked for.
+func validateEvery(r config.Run) int64 {
+	if r.Keep.ValidateEvery > 0 {
+		return r.Keep.ValidateEvery
+	}
+	return max(1, r.Steps()/10)
+}
+
+// after records a step: events, validations, checkpoints, ends, requests.
+func (t *training) after(results []StepResult) error {
+	step := t.group.Done()
+	now := time.Now()
+	var ended, validate []int
+	for _, r := range results {
+		c := t.runs[r.Run]
+		e := rundir.Event{
+			Step: step, Tokens: step * c.BatchTokens(), LR: rundir.Number(r.LR), Loss: rundir.Number(r.Loss), GradNorm: rundir.Number(r.GradNorm),
+			Rate: rundir.Number(t.rate(r.Run, now)), Elapsed: rundir.Number(t.elapsed(r.Run, now)), Time: now.UnixMilli(),
+		}
+		st := &t.state[r.Run]
+		st.Step, st.Tokens, st.Loss, st.Rate, st.Elapsed = e.Step, e.Tokens, e.Loss, e.Rate, e.Elapsed
+		switch {
+		case r.Diverged != "":
+			ended = append(ended, r.Run)
+			e.Note = "diverged: " + r.Diverged
+		case r.Done:
+			ended, validate = append(ended, r.Run), append(validate, r.Run)
+		case step%validateEvery(c) == 0:
+			validate = append(validate, r.Run)
+		}
+		if e.Note != "" || r.Done || step%logEvery(c) == 0 || step == 1 {
+			if err := t.outs[r.Run].Append(e); err != nil {
+				return err
+			}
+		}
+	}
+	if err := t.validate(validate); err != nil {
+		return err
+	}
+	if err := t.checkpoints(results, now); err != nil {
+		return err
+	}
+	for _, run := range ended {
+		if err := t.end(run, results); err != nil {
+			return err
+		}
+	}
+	if now.Sub(t.beat) >= time.Second {
+		t.beat = now
+		if err := t.status(t.active(), rundir.Running, ""); err != nil {
+			return err
+		}
+	}
+	if now.Sub(t.polled) >= t.w.Poll {
+		t.polled = now
+		return t.requests()
+	}
+	return nil
+}
+
+func (t *training) elapsed(run int, now time.Time) float64 {
+	return t.before[run] + now.Sub(t.begun).Seconds()
+}
+
+// rate is what the run alone trains a second, since this worker began.
+func (t *training) rate(run int, now time.Time) float64 {
+	s := now.Sub(t.begun).Seconds()
+	if s <= 0 {
+		return 0
+	}
+	return float64((t.group.Done()-t.from)*t.runs[run].BatchTokens()) / s
+}
+
+// validate measures runs on the held-out blocks and records it.
+func (t *training) validate(runs []int) error {
+	if len(runs) == 0 {
+		return nil
+	}
+	blocks, err := t.group.Validate(runs)
+	if err != nil {
+		return err
+	}
+	step := t.group.Done()
+	for i, run := range runs {
+		m := health.Mean(blocks[i])
+		st := &t.state[run]
+		st.Val, st.ValSE = rundir.Number(m.Mean), rundir.Number(m.SE)
+		if st.Best == nil || m.Mean < float64(st.Best.Val) {
+			st.Best = &rundir.Best{Step: step, Val: st.Val, SE: st.ValSE}
+		}
+		e := rundir.Event{Step: step, Tokens: step * t.runs[run].BatchTokens(), Val: st.Val, ValSE: st.ValSE, Time: time.Now().UnixMilli()}
+		if step > 0 {
+			// One line a step: it says again what the step did.
+			e.LR, e.Loss, e.GradNorm, e.Rate, e.Elapsed = t.lastStep(run)
+		} else {
+			e.Loss = st.Val
+		}
+		if err := t.outs[run].Append(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *training) lastStep(run int) (lr, loss, norm, rate, elapsed rundir.Number) {
+	for _, r := range t.results {
+		if r.Run == run {
+			return rundir.Number(r.LR), rundir.Number(r.Loss), rundir.Number(r.GradNorm), t.state[run].Rate, t.state[run].Elapsed
+		}
+	}
+	return 0, rundir.Number(math.NaN()), 0, 0, 0
+}
+
+// checkpoints saves where a branch starts, at every given number of steps, at the end,
+// and when the last one is too old.
+func (t *training) checkpoints(results []StepResult, now time.Time) error {
+	step := t.group.Done()
+	due := now.Sub(t.saved) >= t.w.CheckpointEvery
+	for _, r := range results {
+		if r.Diverged != "" {
+			continue
+		}
+		k := t.runs[r.Run].Keep
+		branch := false
+		for _, at := range k.Checkpoints {
+			branch = branch || at == step
+		}
+		if !due && !branch && !r.Done && (k.CheckpointEvery == 0 || step%k.CheckpointEvery != 0) {
+			continue
+		}
+		if err := t.save(r.Run); err != nil {
+			return err
+		}
+	}
+	if due {
+		t.saved = now
+	}
+	return nil
+}
+
+// save writes a checkpoint and drops the older ones that no branch starts from.
+func (t *training) save(run int) error {
+	step, out := t.group.Done(), t.outs[run]
+	if err := out.SaveCheckpoint(step, func(dir string) error { return t.group.Save(run, dir) }); err != nil {
+		return err
+	}
+	t.state[run].Checkpoint = step
+	out.Prune(func(at int64) bool {
+		if at == step {
+			return true
+		}
+		for _, keep := range t.runs[run].Keep.Checkpoints {
+			if at == keep {
+				return true
+			}
+		}
+		return false
+	})
+	return nil
+}
+
+// saveAll checkpoints what still trains, as well as it can: the worker is ending.
+func (t *training) saveAll() {
+	for _, run := range t.active() {
+		if err := t.save(run); err != nil {
+			t.w.logf("%s: %v", t.runs[run].Name(), err)
+		}
+	}
+}
+
+// end records how a run ended.
+func (t *training) end(run int, results []StepResult) error {
+	for _, r := range results {
+		if r.Run != run {
+			continue
+		}
+		if r.Diverged != "" {
+			t.w.logf("%s diverged at step %d: %s", t.runs[run].Name(), t.group.Done(), r.Diverged)
+			return t.status([]int{run}, rundir.Diverged, fmt.Sprintf("at step %d: %s", t.group.Done(), r.Diverged))
+		}
+	}
+	t.w.logf("%s finished: validation loss %.4f ± %.4f", t.runs[run].Name(), float64(t.state[run].Val), float64(t.state[run].ValSE))
+	return t.status([]int{run}, rundir.Finished, "")
+}
+
+func (t *training) status(runs []int, state rundir.State, reason string) error {
+	for _, run := range runs {
+		st := &t.state[run]
+		st.State, st.Reason = state, reason
+		st.Resumable = state == rundir.Running || state == rundir.Paused || state == rundir.Stopped
+		if err := t.outs[run].SetStatus(*st); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// requests does what other programs asked of the runs.
+func (t *training) requests() error {
+	for _, run := range t.active() {
+		c, fresh := t.outs[run].Control()
+		if !fresh || c.Request == rundir.Resume {
+			continue
+		}
+		if err := t.save(run); err != nil {
+			return err
+		}
+		t.group.Leave(run)
+		state, reason := rundir.Paused, "paused by "+c.By
+		if c.Request == rundir.Stop {
+			state, reason = rundir.Stopped, "stopped by "+c.By
+		}
+		t.w.logf("%s: %s at step %d", t.runs[run].Name(), reason, t.group.Done())
+		if err := t.status([]int{run}, state, reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
