@@ -20,6 +20,7 @@ import (
 	"github.com/etastar/etastar/session/example"
 	"github.com/etastar/etastar/session/headless"
 	"github.com/etastar/etastar/trainer"
+	"github.com/etastar/etastar/trainer/rundir"
 	"github.com/etastar/etastar/tui"
 )
 
@@ -40,7 +41,11 @@ A notebook is a Markdown file; its cells are fenced blocks tagged eta:
   law    = law curves form=power
   target = predict law N=7B D=1.4T
 
-Exit codes of run, check and export: 0 well, 1 a cell failed, 2 usage or a
+Training runs are folders, ./runs unless a sweep says otherwise:
+
+  etastar runs               list them; also: runs pause, resume, stop, start
+
+Exit codes of run, check, export and runs: 0 well, 1 a cell failed, 2 usage or a
 statement that does not parse, 3 a file that cannot be read or written, 4 an
 expectation was not met.`
 
@@ -74,7 +79,7 @@ func command(code *int) *cobra.Command {
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.Flags().StringVar(&theme, "theme", "auto", "colours: auto, dark, light or none")
-	root.AddCommand(runCommand(code), checkCommand(code), exportCommand(code), workerCommand())
+	root.AddCommand(runCommand(code), checkCommand(code), exportCommand(code), runsCommand(code), workerCommand())
 	root.SetHelpCommand(helpCommand(root))
 	return root
 }
@@ -86,7 +91,7 @@ func open(ctx context.Context, args []string, theme string) int {
 	if len(args) > 0 {
 		path = args[0]
 		if _, serr := os.Stat(path); serr != nil && filepath.Ext(path) != ".md" {
-			fmt.Fprintf(os.Stderr, "etastar: there is no command and no notebook %q; a new notebook's name ends in .md, the commands are run, check, export and help\n", path)
+			fmt.Fprintf(os.Stderr, "etastar: there is no command and no notebook %q; a new notebook's name ends in .md, the commands are run, check, export, runs and help\n", path)
 			return headless.Usage
 		}
 	} else {
@@ -173,6 +178,57 @@ func exportCommand(code *int) *cobra.Command {
 	return cmd
 }
 
+// runsCommand lists training runs and steers them.
+func runsCommand(code *int) *cobra.Command {
+	l := headless.Runs{Root: "runs", Out: os.Stdout, Err: os.Stderr}
+	cmd := &cobra.Command{
+		Use:   "runs [folder]",
+		Short: "List the training runs of a folder, ./runs without one; pause, resume, stop or start them",
+		Example: "  etastar runs\n  etastar runs --json | jq '.[] | select(.state == \"failed\") | .reason'\n" +
+			"  etastar runs pause runs/proxies",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: folders,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				l.Root = args[0]
+			}
+			*code = l.Do(cmd.Context())
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&l.JSON, "json", false, "print a JSON array, an object for each run")
+	for _, ask := range []struct {
+		request rundir.Request
+		short   string
+	}{
+		{rundir.Pause, "Ask every run in the folders that trains to pause"},
+		{rundir.Resume, "Ask every paused run in the folders to go on"},
+		{rundir.Stop, "Ask every run in the folders that trains or is paused to stop; start takes it up again"},
+	} {
+		cmd.AddCommand(&cobra.Command{
+			Use:               string(ask.request) + " folder…",
+			Short:             ask.short,
+			Args:              cobra.MinimumNArgs(1),
+			ValidArgsFunction: folders,
+			RunE: func(cmd *cobra.Command, args []string) error {
+				*code = headless.AskRuns{Dirs: args, Request: ask.request, Out: os.Stdout, Err: os.Stderr}.Do(cmd.Context())
+				return nil
+			},
+		})
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use:               "start folder",
+		Short:             "Train what was stopped, failed, was interrupted or never began, in the background",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: folders,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			*code = headless.StartRuns{Dir: args[0], Out: os.Stdout, Err: os.Stderr}.Do(cmd.Context())
+			return nil
+		},
+	})
+	return cmd
+}
+
 // workerCommand trains runs in the background; session starts it.
 func workerCommand() *cobra.Command {
 	var detach bool
@@ -202,7 +258,7 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 		Use:   "help [command or topic]",
 		Short: "Help on a command, a verb (predict), a parameter (curves.window) or the language",
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			topics := []string{"language", "verbs", "run", "check", "export"}
+			topics := []string{"language", "verbs", "run", "check", "export", "runs"}
 			for _, v := range session.Verbs() {
 				topics = append(topics, v.Name)
 			}
@@ -228,6 +284,11 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 // notebooks completes the names of Markdown files.
 func notebooks(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return []string{"md"}, cobra.ShellCompDirectiveFilterFileExt
+}
+
+// folders completes the names of folders.
+func folders(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveFilterDirs
 }
 
 // version names the build, the Go it was built with and the platform.

@@ -144,7 +144,7 @@ var registry = sync.OnceValue(func() []*Verb {
 	return []*Verb{
 		loadVerb(), whereVerb(), deriveVerb(), showVerb(), noteVerb(),
 		curvesVerb(), lawVerb(), publishedVerb(), predictVerb(), compareVerb(),
-		plotVerb(), expectVerb(), sweepVerb(),
+		plotVerb(), expectVerb(), sweepVerb(), trainVerb(), watchVerb(),
 	}
 })
 

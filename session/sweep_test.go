@@ -155,3 +155,24 @@ func TestSweepRefuses(t *testing.T) {
 		return ok && v.Runs[0].Status.State == rundir.Failed && strings.Contains(v.Runs[0].Status.Reason, "none.txt")
 	})
 }
+
+func TestWatch(t *testing.T) {
+	dir := t.TempDir()
+	s := openSweep(t, dir, "s = sweep d_model=8 layers=1 context=16 batch=64 tokens=1k lr=1e-3..1e-1 x2")
+	if _, err := s.Start(cell(t, s, "s").Line); err != nil {
+		t.Fatal(err)
+	}
+	w := openSweep(t, dir, "w = watch \"runs\"\nnone = watch \"absent\"")
+	eventually(t, "the watched runs are over", func() bool {
+		w.Poll()
+		settle(t, w)
+		v, ok := cell(t, w, "w").Value.(Sweep)
+		return ok && len(v.Runs) == 2 && v.Finished() == 2
+	})
+	if c := cell(t, w, "none"); c.Err == nil || !strings.Contains(c.Err.Message, "no such folder") {
+		t.Errorf("a folder that is not there: %v", c.Err)
+	}
+	if _, err := w.Start(cell(t, w, "w").Line); err == nil {
+		t.Error("runs of another notebook were started")
+	}
+}

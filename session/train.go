@@ -42,6 +42,9 @@ func (s *Session) Start(line int) (what string, err error) {
 	if err != nil {
 		return "", err
 	}
+	if v.Watched {
+		return "", errors.New("these runs are watched, not asked for here: etastar runs start takes them up again")
+	}
 	var runs []config.Run
 	alive := 0
 	for _, r := range v.Runs {
@@ -86,7 +89,7 @@ func (s *Session) Start(line int) (what string, err error) {
 }
 
 // AskRuns passes a request (pause, resume, stop) to every run of the sweep at a line
-// that trains, and returns how many there are.
+// that trains, or for stop waits its turn, and returns how many there are.
 func (s *Session) AskRuns(line int, r rundir.Request) (int, error) {
 	v, err := s.sweepAt(line)
 	if err != nil {
@@ -94,13 +97,16 @@ func (s *Session) AskRuns(line int, r rundir.Request) (int, error) {
 	}
 	n := 0
 	for _, run := range v.Runs {
-		if run.Dir == "" || run.Status.State != rundir.Running && run.Status.State != rundir.Paused {
+		if run.Dir == "" {
 			continue
 		}
-		if err := rundir.Ask(run.Dir, r, "the notebook"); err != nil {
+		asked, err := trainer.Request(run.Dir, r, "the notebook")
+		if err != nil {
 			return n, err
 		}
-		n++
+		if asked {
+			n++
+		}
 	}
 	return n, nil
 }
@@ -109,7 +115,7 @@ func (s *Session) AskRuns(line int, r rundir.Request) (int, error) {
 // their directories; said is told what happens.
 func (s *Session) StartAll(ctx context.Context, said func(string)) error {
 	for _, c := range s.Cells() {
-		if _, ok := c.Value.(Sweep); !ok || c.Status != Done {
+		if v, ok := c.Value.(Sweep); !ok || v.Watched || c.Status != Done {
 			continue
 		}
 		what, err := s.Start(c.Line)

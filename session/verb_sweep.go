@@ -9,12 +9,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/etastar/etastar/fitting"
 	"github.com/etastar/etastar/session/language"
 	"github.com/etastar/etastar/session/table"
+	"github.com/etastar/etastar/trainer"
 	"github.com/etastar/etastar/trainer/config"
 	"github.com/etastar/etastar/trainer/data"
+	"github.com/etastar/etastar/trainer/health"
 	"github.com/etastar/etastar/trainer/rundir"
 	"github.com/etastar/etastar/trainer/schedule"
 )
@@ -24,8 +27,10 @@ type Sweep struct {
 	*table.Table
 	Runs []SweepRun
 	Dir  string // folder of the sweep's runs, where its worker works
-	Cost Cost
-	Data string // what is trained on, in words
+	// Watched says that something else started the runs: they are looked at only.
+	Watched bool
+	Cost    Cost
+	Data    string // what is trained on, in words
 }
 
 // SweepRun is one run of a sweep as its directory shows it.
@@ -43,6 +48,8 @@ type Cost struct {
 	Runs   int
 	Tokens float64
 	FLOPs  float64
+	// Seconds is how long it takes on this machine, from a timed step; 0: not known.
+	Seconds float64
 }
 
 // Type is the word used in JSON and in messages.
@@ -111,6 +118,7 @@ func sweepVerb() *Verb {
 			{Name: "data", Doc: "a text, .jsonl or token file, or a folder of them; else the text that the Go toolchain ships, or a synthetic language", File: true},
 			{Name: "tokenizer", Doc: "a tokenizer.json; bytes where not given", File: true},
 			{Name: "vocab", Doc: "size of the vocabulary; 256 for bytes", Number: &NumberSpec{Min: 2, Max: 1 << 22, Integer: true}, Default: "256"},
+			{Name: "early_stop", Doc: "stop runs that lie far behind the best of their sweep; they count as stopped, never as finished", Words: []string{"off", "on"}, Default: "off", Knob: true},
 			{Name: "dir", Doc: "folder of the runs", File: true, Default: `"runs"`},
 		},
 		fingerprint: sweepPrint,
@@ -237,6 +245,9 @@ func (c *Call) horizons(r config.Run) ([]config.Run, error) {
 	r.Batch = config.Batch{Sequences: seqs, Accumulate: 1}
 	r.Optimizer.WeightDecay, r.Optimizer.Clip = c.Number("weight_decay"), c.Number("clip")
 	r.Loss.Z = c.Number("z_loss")
+	if c.Text("early_stop") == "on" {
+		r.Hopeless = health.DefaultHopeless()
+	}
 	if c.Given("data") {
 		r.Data.Source = c.path(c.Text("data"))
 	}
@@ -318,16 +329,59 @@ func runSweep(c *Call) (Value, error) {
 		}
 		s.Runs = append(s.Runs, run)
 		s.Cost.Runs++
-		tokens := float64(r.TrainedTokens())
-		if r.Origin != nil {
-			tokens -= float64(r.Origin.Step * r.BatchTokens())
-		}
+		tokens := newTokens(r)
 		s.Cost.Tokens += tokens
 		s.Cost.FLOPs += tokens * r.Shape.FLOPs().Compute
 	}
+	return s.settle(c)
+}
+
+// settle completes a sweep whose runs are known.
+func (s Sweep) settle(c *Call) (Value, error) {
 	s.Table = sweepTable(s.Runs)
+	if s.Started() == 0 {
+		s.estimate()
+	}
 	c.Note(s.notes()...)
 	return s, nil
+}
+
+// estimate times a step of every shape. What cannot be timed leaves the time unknown;
+// training says why.
+func (s *Sweep) estimate() {
+	total := 0.0
+	for _, g := range s.Groups() {
+		r := s.Runs[g.Runs[0]].Config
+		speed, err := trainer.Measure(r)
+		if err != nil {
+			return
+		}
+		total += speed.Seconds(len(g.Runs), newTokens(r))
+	}
+	s.Cost.Seconds = total
+}
+
+// newTokens is what a run trains itself: a branch goes on from its stable run.
+func newTokens(r config.Run) float64 {
+	tokens := float64(r.TrainedTokens())
+	if r.Origin != nil {
+		tokens -= float64(r.Origin.Step * r.BatchTokens())
+	}
+	return tokens
+}
+
+// roughly writes a time no finer than an estimate is.
+func roughly(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	switch {
+	case d < time.Minute:
+		return d.Round(time.Second).String()
+	case d < time.Hour:
+		return fmt.Sprintf("%.0f minutes", d.Minutes())
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%.1f hours", d.Hours())
+	}
+	return fmt.Sprintf("%.0f days", d.Hours()/24)
 }
 
 // notes says what is planned, what runs and what is over.
@@ -337,6 +391,9 @@ func (s Sweep) notes() []string {
 		tally[r.Status.State]++
 	}
 	cost := fmt.Sprintf("%s, %s tokens, %.2g FLOPs in all, on %s", countOf(s.Cost.Runs, "run"), fitting.FormatCount(s.Cost.Tokens), s.Cost.FLOPs, s.Data)
+	if s.Cost.Seconds > 0 {
+		cost += fmt.Sprintf("; about %s on this machine", roughly(s.Cost.Seconds))
+	}
 	if s.Started() == 0 {
 		return []string{cost, "nothing trains yet: start it"}
 	}
@@ -359,6 +416,8 @@ func (s Sweep) notes() []string {
 	}
 	return notes
 }
+
+func micro(x float64) float64 { return math.Round(x*1e6) / 1e6 }
 
 // sweepTable is the sweep as curves and law take it: one row a run with a horizon. A
 // stable run that others branch from has no loss of its own at a horizon and is left out.
@@ -385,7 +444,8 @@ func sweepTable(runs []SweepRun) *table.Table {
 		loss, se := table.Missing, table.Missing
 		switch r.Status.State {
 		case rundir.Finished:
-			loss, se = float64(r.Status.Val), float64(r.Status.ValSE)
+			// Far below the noise; the status holds every digit.
+			loss, se = micro(float64(r.Status.Val)), micro(float64(r.Status.ValSE))
 		case rundir.Diverged:
 			loss = math.Inf(1)
 		}

@@ -153,3 +153,18 @@ func BenchmarkTrain(b *testing.B) {
 		})
 	}
 }
+
+func TestMeasure(t *testing.T) {
+	s, err := Measure(small(1e-3))
+	if err != nil || !s.Measured || s.TokensPerSecond <= 0 || s.Cores < 1 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if a, b := s.Seconds(1, 1e6), s.Seconds(s.Cores+1, 1e6); b <= a {
+		t.Errorf("one run takes %v s, more than the cores hold %v s", a, b)
+	}
+	big := small(1e-3)
+	big.Shape = config.Dense(2048, 24, 32768, 1024)
+	if s, err := Measure(big); err != nil || s.Measured || s.TokensPerSecond <= 0 {
+		t.Errorf("a billion parameters: %+v, %v", s, err)
+	}
+}

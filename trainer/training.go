@@ -134,6 +134,9 @@ func (t *training) active() []int {
 	return out
 }
 
+// beatEvery is how often a run's status is written: what a screen shows of it is no older.
+const beatEvery = time.Second / 2
+
 // logEvery keeps a run's log at about a thousand lines where nothing else is asked for.
 func logEvery(r config.Run) int64 {
 	if r.Keep.LogEvery > 0 {
@@ -181,6 +184,9 @@ func (t *training) after(results []StepResult) error {
 	if err := t.validate(validate); err != nil {
 		return err
 	}
+	if err := t.hopeless(step); err != nil {
+		return err
+	}
 	if err := t.checkpoints(results, now); err != nil {
 		return err
 	}
@@ -189,7 +195,7 @@ func (t *training) after(results []StepResult) error {
 			return err
 		}
 	}
-	if now.Sub(t.beat) >= time.Second {
+	if now.Sub(t.beat) >= beatEvery || step == t.from+1 {
 		t.beat = now
 		if err := t.status(t.active(), rundir.Running, ""); err != nil {
 			return err
@@ -253,6 +259,36 @@ func (t *training) lastStep(run int) (lr, loss, norm, rate, elapsed rundir.Numbe
 		}
 	}
 	return 0, rundir.Number(math.NaN()), 0, 0, 0
+}
+
+// hopeless stops runs that asked for it and lie far behind the best of the group.
+func (t *training) hopeless(step int64) error {
+	active := t.active()
+	if len(active) < 2 || !t.runs[active[0]].Hopeless.On {
+		return nil
+	}
+	smooth := make([]float64, len(t.runs))
+	best := math.Inf(1)
+	for _, run := range active {
+		smooth[run] = t.group.Runs[run].Detector.Median()
+		best = min(best, smooth[run])
+	}
+	for _, run := range active {
+		r := t.runs[run]
+		why := r.Hopeless.Stop(float64(step)/float64(r.Steps()), smooth[run], best)
+		if why == "" {
+			continue
+		}
+		if err := t.save(run); err != nil {
+			return err
+		}
+		t.group.Leave(run)
+		t.w.logf("%s stopped early: %s", r.Name(), why)
+		if err := t.status([]int{run}, rundir.Stopped, why); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkpoints saves where a branch starts, at every given number of steps, at the end,
@@ -330,7 +366,7 @@ func (t *training) end(run int, results []StepResult) error {
 func (t *training) status(runs []int, state rundir.State, reason string) error {
 	for _, run := range runs {
 		st := &t.state[run]
-		st.State, st.Reason = state, reason
+		st.State, st.Reason, st.Heartbeat = state, reason, time.Time{} // stamped when it is written
 		st.Resumable = state == rundir.Running || state == rundir.Paused || state == rundir.Stopped
 		if err := t.outs[run].SetStatus(*st); err != nil {
 			return err

@@ -222,3 +222,56 @@ func TestMissingCorpusFailsTheRunAlone(t *testing.T) {
 		t.Errorf("the other run: %+v", s.Status)
 	}
 }
+
+// TestHopeless: asked to, a run far behind the best of its group stops early and says
+// so; it never counts as finished.
+func TestHopeless(t *testing.T) {
+	root := t.TempDir()
+	behind, ahead := small(1e-6), small(5e-3)
+	for _, r := range []*config.Run{&behind, &ahead} {
+		r.Hopeless.On, r.Hopeless.After, r.Hopeless.Margin = true, 0.5, 0.3
+	}
+	dirs, err := Ask(root, "s", []config.Run{behind, ahead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := worker(t).Train(context.Background(), root); err != nil {
+		t.Fatal(err)
+	}
+	if s := rundir.Read(dirs[0]).Status; s.State != rundir.Stopped || s.Step != 30 || s.Reason == "" {
+		t.Errorf("the hopeless run: %+v", s)
+	}
+	if s := rundir.Read(dirs[1]).Status; s.State != rundir.Finished {
+		t.Errorf("the best run: %+v", s)
+	}
+}
+
+// TestStopQueued: a run that waits its turn is stopped at once, and no worker takes it up.
+func TestStopQueued(t *testing.T) {
+	root := t.TempDir()
+	dirs, err := Ask(root, "s", []config.Run{small(1e-3), small(2e-3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if asked, err := Request(dirs[0], rundir.Pause, "test"); asked || err != nil {
+		t.Errorf("a waiting run was paused: %v", err)
+	}
+	if asked, err := Request(dirs[0], rundir.Stop, "test"); !asked || err != nil {
+		t.Fatalf("not stopped: %v", err)
+	}
+	if err := worker(t).Train(context.Background(), root); err != nil {
+		t.Fatal(err)
+	}
+	if s := rundir.Read(dirs[0]).Status; s.State != rundir.Stopped || s.Step != 0 {
+		t.Errorf("the stopped run: %+v", s)
+	}
+	if err := Again(dirs[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := worker(t).Train(context.Background(), root); err != nil {
+		t.Fatal(err)
+	}
+	if s := rundir.Read(dirs[0]).Status; s.State != rundir.Finished {
+		t.Errorf("taken up again: %+v", s)
+	}
+}

@@ -160,12 +160,16 @@ func (m *Model) waitChanged(rest time.Duration) tea.Cmd {
 	}
 }
 
-// pollLater looks at the disk once a second, off the event loop: a slow
-// network disk must not stop the keys. It changes nothing on the screen itself.
+// pollLater looks at the disk once a second, more often while a sweep trains, off
+// the event loop: a slow network disk must not stop the keys. It changes nothing
+// on the screen itself.
 func (m *Model) pollLater() tea.Cmd {
-	ctx, nb := m.ctx, m.nb
+	ctx, nb, every := m.ctx, m.nb, time.Second
+	if m.training() {
+		every = time.Second / 4
+	}
 	return func() tea.Msg {
-		if !sleep(ctx, time.Second) {
+		if !sleep(ctx, every) {
 			return nil
 		}
 		nb.Poll()

@@ -14,6 +14,7 @@ type cellState struct {
 	point int    // cursor on the points of that curve; -1: none
 	pane  int    // which of the value's panes (v)
 	grid  gridState
+	sweep sweepState
 }
 
 // gridState is how a table is looked at.

@@ -9,6 +9,8 @@ import (
 	"github.com/etastar/etastar/fitting"
 	"github.com/etastar/etastar/session"
 	"github.com/etastar/etastar/session/table"
+	"github.com/etastar/etastar/trainer/config"
+	"github.com/etastar/etastar/trainer/rundir"
 )
 
 // oddNotebook shows given values in place of the computed ones.
@@ -65,12 +67,32 @@ func oddValues() []session.Value {
 		session.Comparison{Comparison: &fitting.Comparison{}},
 		session.Comparison{Comparison: &fitting.Comparison{Rows: []fitting.CompareRow{{Name: "a", MeanAbsErr: nan, Err: "no score"}}}},
 		session.Published{Published: &fitting.Published{}},
+		session.Sweep{},
+		session.Sweep{Table: &table.Table{}, Runs: make([]session.SweepRun, 3)},
+		oddSweep(),
 		session.Picture{},
 		session.Picture{Of: session.Curves{CurveSet: bad}, File: "a.png"},
 		session.Picture{Of: session.View{Table: wide, Columns: []string{"x"}}},
 		session.Note{Text: "漢字\x1b[31m and\nmore"},
 		session.Expectation{Said: "no", Got: nan},
 	}
+}
+
+// oddSweep has runs in every state and losses that are none.
+func oddSweep() session.Sweep {
+	nan := math.NaN()
+	v := session.Sweep{Table: &table.Table{}}
+	for i, st := range []rundir.State{rundir.Queued, rundir.Running, rundir.Paused, rundir.Finished, rundir.Diverged, rundir.Stopped, rundir.Failed, rundir.Interrupted, "", "漢字\x1b[2J"} {
+		for j, lr := range []float64{0, -1, nan, math.Inf(1), 1e-3} {
+			r := session.SweepRun{Config: config.Default(config.Dense(8*(1+i%3), 1, 256, 16), lr), Status: rundir.Status{State: st, Val: rundir.Number(nan), Rate: rundir.Number(math.Inf(1)), Tokens: -5}}
+			r.Tokens, r.Losses = []float64{0, nan, 3, 2}, []float64{nan, math.Inf(1), -1, 0, 7}
+			if j == 1 {
+				r.Config.Tokens, r.Status.Val, r.Tokens = 4096, 2, nil
+			}
+			v.Runs = append(v.Runs, r)
+		}
+	}
+	return v
 }
 
 // TestOddValues: no value, however empty or broken, breaks the screen.
@@ -80,7 +102,7 @@ func TestOddValues(t *testing.T) {
 		m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
 		for i := range m.items {
 			m.moveFocus(i - m.focus)
-			for _, k := range []string{"v", "s", ">", "s", "S", "]", ".", "x", "v", "end", "z", "v", "z", "!", "esc"} {
+			for _, k := range []string{"v", "~", "|", "}", "}", "{", "v", "s", ">", "s", "S", "]", ".", "x", "v", "end", "z", "v", "z", "|", "~", "!", "esc"} {
 				m.Update(keyPress(k))
 				if err := fits(m); err != nil {
 					t.Fatalf("%T after %s: %v", m.items[i].Cell.Value, k, err)

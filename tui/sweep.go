@@ -29,6 +29,8 @@ func sweepKeys() []binding {
 		{keys: []string{"T"}, at: onSweep, what: "train the sweep; closing the screen leaves it training", hint: "T train", keep: 8, do: func(m *Model) tea.Cmd { return m.startSweep() }},
 		{keys: []string{"p"}, at: onSweep, what: "pause its runs, or let them go on", hint: "p pause", keep: 4, off: notTraining, do: func(m *Model) tea.Cmd { return m.pauseSweep() }},
 		{keys: []string{"X"}, at: onSweep, what: "stop its runs; T takes them up again", hint: "X stop", keep: 3, off: notTraining, do: func(m *Model) tea.Cmd { return m.askSweep(rundir.Stop) }},
+		{keys: []string{"~"}, at: onSweep, what: "smooth the losses drawn: off, a median of 5 points, of 20", hint: "~ smooth", keep: 3, do: func(m *Model) tea.Cmd { return m.smoothSweep() }},
+		{keys: []string{"|"}, at: onSweep, what: "a logarithmic or a linear axis of the loss, or of η", hint: "| log", keep: 2, do: func(m *Model) tea.Cmd { return m.switchAxis() }},
 		{keys: []string{"}"}, at: onSweep, what: "the loss curves of the next shape", do: func(m *Model) tea.Cmd { return m.stepShape(1) }},
 		{keys: []string{"{"}, at: onSweep, what: "the loss curves of the shape before", hint: "{ } shape", keep: 4, do: func(m *Model) tea.Cmd { return m.stepShape(-1) }},
 	}
@@ -45,6 +47,24 @@ func notTraining(m *Model) string {
 		}
 	}
 	return "none of its runs trains; T starts them"
+}
+
+// training reports whether any sweep of the notebook has runs that are not over.
+func (m *Model) training() bool {
+	for i := range m.items {
+		c := m.items[i].Cell
+		if c == nil {
+			continue
+		}
+		if v, ok := c.Value.(session.Sweep); ok {
+			for _, r := range v.Runs {
+				if r.Status.State == rundir.Running || r.Status.State == rundir.Queued {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 func (m *Model) startSweep() tea.Cmd {
@@ -80,47 +100,234 @@ func (m *Model) askSweep(r rundir.Request) tea.Cmd {
 func (m *Model) stepShape(by int) tea.Cmd {
 	c := m.focused()
 	v, ok := m.sweepOf()
-	if n := len(v.Groups()); ok && n > 0 {
-		st := m.stateOf(c)
-		st.curve = ((clampTo(st.curve, n)+by)%n + n) % n
+	groups := v.Groups()
+	if n := len(groups); ok && n > 0 {
+		m.stateOf(c).sweep.shape = ((m.shapeShown(c, v, groups)+by)%n+n)%n + 1
 	}
 	m.follow = true
 	return nil
 }
 
-// drawSweep shows the loss curves of one shape and horizon, a line a learning rate.
-func drawSweep(m *Model, c *session.Cell, w, h int) []string {
-	v, ok := shownValue(c.Value).(session.Sweep)
-	if !ok || h < 1 {
+// sweepState is how the curves of a sweep are looked at.
+type sweepState struct {
+	shape  int  // group chosen, from 1; 0: the one that trains
+	smooth int  // of smoothings
+	axis   bool // the y axis is not what it is by default: linear for losses, logarithmic for η
+}
+
+// smoothings are the numbers of points that losses are smoothed over; 0: off.
+var smoothings = [...]int{0, 5, 20}
+
+func (m *Model) smoothSweep() tea.Cmd {
+	st := &m.stateOf(m.focused()).sweep
+	st.smooth = (st.smooth + 1) % len(smoothings)
+	return nil
+}
+
+func (m *Model) switchAxis() tea.Cmd {
+	st := &m.stateOf(m.focused()).sweep
+	st.axis = !st.axis
+	return nil
+}
+
+// shapeShown is the group looked at.
+func (m *Model) shapeShown(c *session.Cell, v session.Sweep, groups []session.Group) int {
+	if k := m.stateOf(c).sweep.shape; k > 0 {
+		return clampTo(k-1, len(groups))
+	}
+	return v.Training(groups)
+}
+
+// sweepHead is what stands over the curves of a sweep: the shape looked at and how, how
+// far the sweep is, and how far each shape.
+func (m *Model) sweepHead(v session.Sweep, groups []session.Group, shown int, how string, w, h int) []string {
+	if h < 2 {
 		return nil
 	}
-	groups := v.Groups()
-	g := groups[clampTo(m.stateOf(c).curve, len(groups))]
-	head := fmt.Sprintf("%s  %d of %d", g.Name, clampTo(m.stateOf(c).curve, len(groups))+1, len(groups))
-	var series []chart.Series
-	for _, i := range g.Runs {
-		r := &v.Runs[i]
-		s := chart.Series{Name: number.Eta(r.Config.LR, 3), X: r.Tokens, Y: r.Losses}
-		switch r.Status.State {
-		case rundir.Finished:
-			s.Note = "val " + number.Loss(float64(r.Status.Val))
-			if i == g.Best {
-				s.Note += " ★"
-			}
-		case rundir.Diverged:
-			s.Note = "✖ step " + number.Count(int(r.Status.Step))
-		case rundir.Running:
-			s.Note = done(float64(r.Status.Step) / float64(max(r.Status.Steps, 1)))
-		default:
-			s.Note = string(r.Status.State)
-		}
-		series = append(series, s)
+	left := []part{{m.th.bold.Render(oneLine(groups[shown].Name)), 9}}
+	if len(groups) > 1 {
+		left = append(left, part{m.th.dim.Render(fmt.Sprintf("%d of %d", shown+1, len(groups))), 7})
 	}
-	out := []string{m.th.bold.Render(clip(head, w))}
-	if h == 1 {
+	if how != "" {
+		left = append(left, part{m.th.dim.Render(how), 8})
+	}
+	head, _ := joinParts(left, "  ", w)
+	out := []string{head}
+	if v.Started() == 0 {
 		return out
 	}
-	return append(out, strings.Split(chart.Lines(series, chart.LinesOptions{Theme: m.th.chart(), XName: "tokens", Legend: true}, w, h-1), "\n")...)
+	if h >= 6 {
+		out = append(out, m.progressLine(v, w))
+	}
+	if h >= 9 {
+		out = append(out, clip(m.shapesLine(v, groups, shown, w), w))
+	}
+	return out
+}
+
+// progressLine is a bar, and behind it what it means.
+func (m *Model) progressLine(v session.Sweep, w int) string {
+	p := v.Progress()
+	share := min(max(p.Share, 0), 1)
+	parts := []part{{m.th.text.Render(done(share)), 9}, {m.th.dim.Render(fmt.Sprintf("%d of %s", v.Over(), number.Plural(len(v.Runs), "run", "runs"))), 8}}
+	if p.Share < 1 && p.Rate > 0 {
+		parts = append(parts, part{m.th.dim.Render(number.SI(p.Rate) + " tok/s"), 6})
+		if p.Left >= 0 && p.Left < 1e8 {
+			parts = append(parts, part{m.th.dim.Render("left " + clock(p.Left)), 7})
+		}
+	}
+	n := w / 4
+	text, _ := joinParts(parts, m.th.faint.Render(" · "), w-n-2)
+	if n < 4 {
+		text, _ = joinParts(parts, m.th.faint.Render(" · "), w)
+		return text
+	}
+	return m.bar(share, n) + "  " + text
+}
+
+// bar is n cells wide and filled to share, to half a cell.
+func (m *Model) bar(share float64, n int) string {
+	halves := int(share * float64(2*n))
+	full := strings.Repeat("━", halves/2)
+	if halves%2 == 1 {
+		full += "╸"
+	}
+	return m.th.bar.Render(full) + m.th.rule.Render(strings.Repeat("─", n-(halves+1)/2))
+}
+
+// clock writes a time: 00:41 as hours and minutes, 41 s where it is shorter.
+func clock(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
+	if d < time.Minute {
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	}
+	return fmt.Sprintf("%02d:%02d h", int(d.Hours()), int(d.Minutes())%60)
+}
+
+// shapesLine says of every shape how far it is; those that do not fit are counted.
+func (m *Model) shapesLine(v session.Sweep, groups []session.Group, shown, w int) string {
+	sizes := map[float64]int{}
+	for _, g := range groups {
+		sizes[g.N]++
+	}
+	parts := make([]part, len(groups))
+	for k, g := range groups {
+		st := v.State(g)
+		name := number.SI(g.N)
+		if sizes[g.N] > 1 {
+			name += "×" + number.SI(g.D)
+		}
+		style, keep := m.th.dim, 3
+		var text string
+		switch {
+		case st.Over == len(g.Runs):
+			text = fmt.Sprintf("● %s %d/%d", name, st.Over, len(g.Runs))
+		case st.Live || st.Over > 0 || st.Share > 0:
+			text, keep = fmt.Sprintf("◐ %s %d/%d at %s", name, st.Over, len(g.Runs), done(min(max(st.Share, 0), 1))), 6
+		default:
+			text, keep = "○ "+name+" queued", 2
+		}
+		if k == shown {
+			style, keep = m.th.bold, 9
+		}
+		parts[k] = part{style.Render(text), keep}
+	}
+	line, dropped := joinParts(parts, "  ", w)
+	if dropped > 0 {
+		line, dropped = joinParts(parts, "  ", w-6)
+		line += m.th.faint.Render(fmt.Sprintf("  +%d", dropped))
+	}
+	return line
+}
+
+// formingWidth is what the loss against η takes beside the loss curves: these keep the
+// room to name their runs.
+const formingWidth = 36
+
+// drawSweep shows the loss curves of one shape and horizon, a line a learning rate, and
+// beside them where there is room the loss against η as far as it is known.
+func drawSweep(m *Model, c *session.Cell, w, h int) []string {
+	v, groups, out := m.sweepGroups(c, w, h)
+	if len(groups) == 0 || h < 1 {
+		return out
+	}
+	st := m.stateOf(c).sweep
+	shown := m.shapeShown(c, v, groups)
+	g := groups[shown]
+	points := smoothings[clampTo(st.smooth, len(smoothings))]
+	how := ""
+	if points > 0 {
+		how = fmt.Sprintf("~ median of %d", points)
+	}
+	if st.axis {
+		how = strings.TrimSpace(how + "  | log loss")
+	}
+	out = m.sweepHead(v, groups, shown, how, w, h)
+	series := make([]chart.Series, 0, len(g.Runs))
+	for _, i := range g.Runs {
+		r := &v.Runs[i]
+		series = append(series, chart.Series{Name: number.Eta(r.Config.LR, 3), X: r.Tokens, Y: session.Smooth(r.Losses, points), Note: runNote(r, i == g.Best)})
+	}
+	h -= len(out)
+	lines := func(w int) []string {
+		return picture(chart.Lines(series, chart.LinesOptions{Theme: m.th.chart(), XName: "tokens", Legend: true, Log: st.axis}, w, h))
+	}
+	forming, open := v.Forming(g)
+	if w < 100 || h < 6 || len(forming.Points)+len(forming.Diverged)+len(open) == 0 {
+		return append(out, lines(w)...)
+	}
+	left := w - 3 - formingWidth
+	curve := picture(chart.Curve(&forming, chart.CurveOptions{Theme: m.th.chart(), Forming: true, Open: open}, formingWidth, h))
+	return append(out, beside(lines(left), curve, left, m.divider())...)
+}
+
+// runNote says behind the last loss of a run how it stands.
+func runNote(r *session.SweepRun, best bool) string {
+	switch r.Status.State {
+	case rundir.Finished:
+		if best {
+			return "val " + number.Loss(float64(r.Status.Val)) + " ★"
+		}
+		return "val " + number.Loss(float64(r.Status.Val))
+	case rundir.Diverged:
+		return "✖ step " + number.Count(int(r.Status.Step))
+	case rundir.Running:
+		return done(float64(r.Status.Step) / float64(max(r.Status.Steps, 1)))
+	}
+	return oneLine(string(r.Status.State))
+}
+
+// sweepGroups are the shapes of the sweep a cell holds, and what to show without any.
+func (m *Model) sweepGroups(c *session.Cell, w, h int) (session.Sweep, []session.Group, []string) {
+	v, _ := shownValue(c.Value).(session.Sweep)
+	groups := v.Groups()
+	if len(groups) == 0 && h > 0 {
+		return v, nil, []string{m.th.dim.Render(clip("no runs", w))}
+	}
+	return v, groups, nil
+}
+
+// drawSchedule shows η over the tokens of one shape and horizon.
+func drawSchedule(m *Model, c *session.Cell, w, h int) []string {
+	v, groups, out := m.sweepGroups(c, w, h)
+	if len(groups) == 0 || h < 1 {
+		return out
+	}
+	log := !m.stateOf(c).sweep.axis
+	how := "| η"
+	if log {
+		how = "| log η"
+	}
+	shown := m.shapeShown(c, v, groups)
+	out = m.sweepHead(v, groups, shown, how, w, h)
+	var series []chart.Series
+	for _, i := range groups[shown].Runs {
+		r := &v.Runs[i]
+		s := chart.Series{Name: number.Eta(r.Config.LR, 3)}
+		s.X, s.Y = r.Rates()
+		series = append(series, s)
+	}
+	return append(out, picture(chart.Lines(series, chart.LinesOptions{Theme: m.th.chart(), XName: "tokens", Legend: true, Log: log, Rates: true}, w, h-len(out)))...)
 }
 
 // done writes a share of the way: 43%.

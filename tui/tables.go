@@ -20,7 +20,9 @@ func tableGrid(_ *Model, c *session.Cell) *gridSource {
 		t = v.Table
 		cols = t.Columns
 	case session.Sweep:
-		t, cols = v.Table, v.Columns
+		if t = v.Table; t != nil {
+			cols = t.Columns
+		}
 	case session.View:
 		t = v.Table
 		for _, name := range v.Columns {

@@ -102,6 +102,16 @@ func (d *Detector) Add(loss float64) string {
 	return ""
 }
 
+// Median is the median of the last losses, as many as the rule's window; NaN before
+// the first.
+func (d *Detector) Median() float64 {
+	if len(d.Recent) == 0 {
+		return math.NaN()
+	}
+	m, _ := d.robust()
+	return m
+}
+
 // robust returns the median of the window and 1.4826 × its median absolute deviation.
 func (d *Detector) robust() (m, spread float64) {
 	d.sorted = append(d.sorted[:0], d.Recent...)

@@ -194,6 +194,9 @@ func (w *Writer) Flush() error {
 // flushes the events first: a run that says it is finished has all of them.
 func (w *Writer) SetStatus(s Status) error {
 	s.Here()
+	if s.State == Queued { // nobody has it yet: who asked may be gone
+		s.PID, s.Host, s.Boot, s.Started = 0, "", "", ""
+	}
 	if s.Heartbeat.IsZero() {
 		s.Heartbeat = time.Now()
 	}

@@ -199,7 +199,7 @@ func TestBoxOfAnyData(t *testing.T) {
 		switch rapid.IntRange(0, 5).Draw(t, "kind") {
 		case 0:
 			c := nastyCurve(t)
-			checkBox(t, Curve(&c, CurveOptions{Theme: style, Cursor: cursor, Selected: selected}, w, h), w, h)
+			checkBox(t, Curve(&c, CurveOptions{Theme: style, Cursor: cursor, Selected: selected, Forming: rapid.Bool().Draw(t, "forming"), Open: c.Excluded}, w, h), w, h)
 		case 1:
 			cs := &fitting.CurveSet{Curves: rapid.SliceOfN(rapid.Custom(nastyCurve), 0, 6).Draw(t, "curves")}
 			checkBox(t, SmallMultiples(cs, MultiplesOptions{Theme: style, Focus: selected, Cursor: cursor, Selected: selected}, w, h), w, h)
@@ -212,7 +212,7 @@ func TestBoxOfAnyData(t *testing.T) {
 		case 4:
 			checkBox(t, Comparison(nastyComparison(t), ComparisonOptions{style}, w, h), w, h)
 		case 5:
-			checkBox(t, Lines(nastySeries(t), LinesOptions{style, names.Draw(t, "x"), cursor}, w, h), w, h)
+			checkBox(t, Lines(nastySeries(t), LinesOptions{style, names.Draw(t, "x"), rapid.Bool().Draw(t, "log"), rapid.Bool().Draw(t, "rates"), cursor}, w, h), w, h)
 		}
 	})
 }

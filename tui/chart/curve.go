@@ -16,6 +16,10 @@ type CurveOptions struct {
 	// Cursor shows a cursor on point Selected of Selectable, and its values below.
 	Cursor   bool
 	Selected int
+	// Forming says that runs of the curve still train; Open are these, at the loss where
+	// they stand: drawn hollow, used for nothing.
+	Forming bool
+	Open    []fitting.Point
 	// Line gives the line of the file that a run (fitting.Point.Row) stands on; nil: none is shown.
 	Line func(row int) int
 }
@@ -49,18 +53,23 @@ func drawCurve(cv canvas, c *fitting.Curve, o CurveOptions, small bool) {
 		return
 	}
 	pts := gather(c)
+	pts.open(o.Open)
 	win, ok := curveWindow(c, pts)
 	top, foot := 0, 0
 	if cv.h >= 3 {
 		top = 1
-		curveTitle(cv, c)
+		if o.Forming {
+			formingTitle(cv, pts)
+		} else {
+			curveTitle(cv, c)
+		}
 	}
 	cursor := o.Cursor && o.Selected >= 0 && o.Selected < len(c.Points)+len(c.Excluded)
 	switch {
 	case cursor && cv.h >= 5:
 		foot = 1
 		cursorLine(cv, c, o.Selected, o.Line)
-	case !small && cv.h >= 12 && cv.w >= 44:
+	case !small && !o.Forming && cv.h >= 12 && cv.w >= 44:
 		foot = 1
 		legend(cv, c, pts)
 	}
@@ -92,6 +101,15 @@ type mark struct {
 type marks struct {
 	all                    []mark
 	above, below, diverged int
+}
+
+// open adds runs that are not over.
+func (m *marks) open(pts []fitting.Point) {
+	for _, p := range pts {
+		if x := math.Log(p.LR); finite(x) {
+			m.all = append(m.all, mark{x, p.Loss, '◌', penOutside, 1})
+		}
+	}
 }
 
 func gather(c *fitting.Curve) *marks {
@@ -267,14 +285,10 @@ func (f frame) points(m *marks, top float64, counts bool) {
 		case k.glyph == '✖':
 		case !finite(k.y) || k.y > top:
 			y = over
-			if k.glyph != '×' {
-				glyph = '▲'
-			}
+			glyph = arrow(k.glyph, '▲', '△')
 		case k.y < f.y0:
 			y = f.p.h - 1
-			if k.glyph != '×' {
-				glyph = '▼'
-			}
+			glyph = arrow(k.glyph, '▼', '▽')
 		default:
 			y = min(max(f.row(k.y), 0), f.p.h-1)
 		}
@@ -285,6 +299,17 @@ func (f frame) points(m *marks, top float64, counts bool) {
 			f.p.text(f.col(k.x)+1, 0, n, penDiverged)
 		}
 	}
+}
+
+// arrow is how a mark shows that it lies outside of the picture.
+func arrow(glyph, full, hollow rune) rune {
+	switch glyph {
+	case '×':
+		return glyph
+	case '◌':
+		return hollow
+	}
+	return full
 }
 
 // star marks η*, or the side on which it lies when the data only give a bound.

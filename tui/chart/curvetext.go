@@ -52,6 +52,25 @@ func curveTitle(cv canvas, c *fitting.Curve) {
 	cv.segments(0, 0, pieces...)
 }
 
+// formingTitle is the line over a curve whose runs still train: what its marks are.
+func formingTitle(cv canvas, m *marks) {
+	n := map[rune]int{}
+	for _, k := range m.all {
+		n[k.glyph] += k.runs
+	}
+	pieces := []segment{{"loss vs η", penTitle, 0}}
+	if n['●'] > 0 {
+		pieces = append(pieces, segment{"● finished", penPoint, 3})
+	}
+	if n['◌'] > 0 {
+		pieces = append(pieces, segment{"◌ not final", penOutside, 1})
+	}
+	if n['✖'] > 0 {
+		pieces = append(pieces, segment{"✖ diverged", penDiverged, 2})
+	}
+	cv.segments(0, 0, pieces...)
+}
+
 // legend names the marks that the picture holds.
 func legend(cv canvas, c *fitting.Curve, m *marks) {
 	has := map[rune]bool{}

@@ -25,6 +25,8 @@ type Series struct {
 type LinesOptions struct {
 	Theme  *Theme // nil: NoColor
 	XName  string // "tokens", "step"; written beside the labels of the x axis
+	Log    bool   // a logarithmic y axis; what is not above 0 is a gap
+	Rates  bool   // the lines are learning rates, not losses
 	Legend bool   // names, last values and notes beside or under the picture
 }
 
@@ -43,11 +45,15 @@ func Lines(series []Series, o LinesOptions, w, h int) string {
 }
 
 func drawLines(cv canvas, series []Series, o LinesOptions) {
-	pts := make([][]xy, len(series))
+	pts, raw := make([][]xy, len(series)), make([][]xy, len(series))
 	win := window{math.Inf(1), math.Inf(-1), 0, 1}
 	seen := false
 	for i := range series {
-		pts[i] = series[i].clean()
+		raw[i] = series[i].clean()
+		pts[i] = raw[i]
+		if o.Log {
+			pts[i] = logs(raw[i])
+		}
 		for _, p := range pts[i] {
 			if !math.IsNaN(p.y) {
 				seen = true
@@ -57,17 +63,24 @@ func drawLines(cv canvas, series []Series, o LinesOptions) {
 	}
 	plot := cv
 	if o.Legend {
-		plot = linesLegend(cv, series, pts, &o)
+		plot = linesLegend(cv, series, raw, &o)
 	}
 	if !seen {
-		plot.centred(penDim, "no losses yet", "–")
+		if o.Rates {
+			plot.centred(penDim, "no schedule", "–")
+		} else {
+			plot.centred(penDim, "no losses yet", "–")
+		}
 		return
 	}
 	if !(win.x1 > win.x0) {
 		win.x0, win.x1 = win.x0-0.5, win.x1+0.5
 	}
 	win.y0, win.y1 = linesRange(pts, win, plot.w)
-	f := newFrame(plot, win, axes{x: countAxis, y: scale.Linear})
+	if o.Rates && !o.Log {
+		win.y0 = 0
+	}
+	f := newFrame(plot, win, axes{x: countAxis, y: o.axisY()})
 	for i := range pts {
 		f.graph(resample(pts[i], win.x0, win.x1, f.p.w+1), i, o.stroke(i))
 	}
@@ -78,6 +91,44 @@ func drawLines(cv canvas, series []Series, o LinesOptions) {
 				break
 			}
 		}
+	}
+}
+
+// logs are the points with ln y for y.
+func logs(pts []xy) []xy {
+	out := make([]xy, len(pts))
+	for i, p := range pts {
+		out[i] = xy{p.x, math.NaN()}
+		if p.y > 0 {
+			out[i].y = math.Log(p.y)
+		}
+	}
+	return out
+}
+
+// axisY labels the y axis: losses or learning rates.
+func (o *LinesOptions) axisY() func(lo, hi float64, n int) []scale.Tick {
+	format := number.Sig
+	if o.Rates {
+		format = number.Eta
+	}
+	if o.Log {
+		axis := logAxis(format)
+		return func(lo, hi float64, n int) []scale.Tick {
+			return axis(lo, hi, func(t []scale.Tick) bool { return len(t) <= n })
+		}
+	}
+	if !o.Rates {
+		return scale.Linear
+	}
+	return func(lo, hi float64, n int) []scale.Tick {
+		t := scale.Linear(lo, hi, n)
+		for i := range t {
+			if t[i].V != 0 {
+				t[i].Label = number.Eta(t[i].V, 3)
+			}
+		}
+		return t
 	}
 }
 
@@ -188,7 +239,7 @@ func linesLegend(cv canvas, series []Series, pts [][]xy, o *LinesOptions) canvas
 	nameW, lastW, noteW := 0, 0, 0
 	for i := range series {
 		nameW = max(nameW, ansi.StringWidth(oneLine(series[i].Name)))
-		lastW = max(lastW, ansi.StringWidth(last(pts[i])))
+		lastW = max(lastW, ansi.StringWidth(o.last(pts[i])))
 		noteW = max(noteW, ansi.StringWidth(oneLine(series[i].Note)))
 	}
 	full := 3 + nameW + 1 + lastW
@@ -205,7 +256,7 @@ func linesLegend(cv canvas, series []Series, pts [][]xy, o *LinesOptions) canvas
 			}
 			side.text(0, i, o.sample(i), seriesPen(i))
 			side.text(3, i, oneLine(series[i].Name), penText)
-			l := last(pts[i])
+			l := o.last(pts[i])
 			side.text(3+nameW+1+lastW-ansi.StringWidth(l), i, l, penTitle)
 			side.text(3+nameW+1+lastW+1, i, oneLine(series[i].Note), penAccent)
 		}
@@ -213,7 +264,7 @@ func linesLegend(cv canvas, series []Series, pts [][]xy, o *LinesOptions) canvas
 	case cv.h >= minFootLegend:
 		pieces := make([]segment, len(series))
 		for i := range series {
-			pieces[i] = segment{o.sample(i) + " " + oneLine(series[i].Name) + " " + last(pts[i]), seriesPen(i), i}
+			pieces[i] = segment{o.sample(i) + " " + oneLine(series[i].Name) + " " + o.last(pts[i]), seriesPen(i), i}
 			if n := oneLine(series[i].Note); n != "" {
 				pieces[i].text += " " + n
 			}
@@ -235,8 +286,11 @@ func (o *LinesOptions) stroke(i int) asciigraph.CharSet {
 // sample is a piece of the i-th line.
 func (o *LinesOptions) sample(i int) string { return strings.Repeat(o.stroke(i).Horizontal, 2) }
 
-// last prints the last loss of a curve.
-func last(pts []xy) string {
+// last prints the last loss of a curve; where a schedule ends says nothing.
+func (o *LinesOptions) last(pts []xy) string {
+	if o.Rates {
+		return ""
+	}
 	for i := len(pts) - 1; i >= 0; i-- {
 		if !math.IsNaN(pts[i].y) {
 			return number.Sig(pts[i].y, 4) // a legend takes its room from the plot

@@ -1,0 +1,82 @@
+package session
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/etastar/etastar/trainer/rundir"
+)
+
+func trainVerb() *Verb {
+	v := sweepVerb()
+	v.Name = "train"
+	v.Summary = "train one proxy model on this machine"
+	v.Doc = "A sweep with one learning rate; see sweep."
+	v.Example = `target_run = train d_model=192 lr=2e-3 tokens=205k`
+	return v
+}
+
+func watchVerb() *Verb {
+	return &Verb{
+		Name:    "watch",
+		Summary: "follow runs that something else started",
+		Doc: "Takes a run directory, a sweep's folder or a folder of sweeps, and shows the runs in it while they train, whoever started them. " +
+			"The result is a table like that of sweep.",
+		Example: `others = watch "runs"`,
+		Result:  "sweep",
+		Params:  []Param{{Name: "folder", Doc: "where the runs are, from the notebook's folder", File: true, Position: true, Required: true}},
+		fingerprint: func(c *Call) string {
+			h := sha256.New()
+			for _, s := range rundir.List(c.path(c.Text("folder"))) {
+				info, err := os.Stat(filepath.Join(s.Dir, "status.json"))
+				if err == nil {
+					fmt.Fprintf(h, "%s %d ", s.Name, info.ModTime().UnixNano())
+				}
+			}
+			return fmt.Sprintf("%x", h.Sum(nil)[:12])
+		},
+		run: runWatch,
+	}
+}
+
+func runWatch(c *Call) (Value, error) {
+	dir := c.path(c.Text("folder"))
+	if _, err := os.Stat(dir); err != nil {
+		return nil, errParam{"folder", hinted{fmt.Errorf("watch %q: there is no such folder", c.Text("folder")), nearFiles(c.Dir, c.Text("folder"))}}
+	}
+	s := Sweep{Dir: dir, Watched: true}
+	var unread []string
+	names := map[string]bool{}
+	for _, r := range rundir.List(dir) {
+		switch {
+		case r.Newer > 0:
+			unread = append(unread, fmt.Sprintf("%s: written by a newer version (%d)", r.Name, r.Newer))
+			continue
+		case r.Problem != "":
+			unread = append(unread, r.Name+": "+r.Problem)
+			continue
+		}
+		run := SweepRun{Config: r.Config, Dir: r.Dir, Status: r.Status, Stale: r.Stale}
+		run.readCurve()
+		s.Runs = append(s.Runs, run)
+		s.Cost.Runs++
+		tokens := newTokens(r.Config)
+		s.Cost.Tokens += tokens
+		s.Cost.FLOPs += tokens * r.Config.Shape.FLOPs().Compute
+		names[filepath.Base(r.Config.Data.Source)] = true
+	}
+	if len(s.Runs) == 0 {
+		return nil, errParam{"folder", hinted{fmt.Errorf("watch %q: no runs are in it", c.Text("folder")), strings.Join(unread, "; ")}}
+	}
+	for name := range names {
+		s.Data = name
+		if len(names) > 1 {
+			s.Data = fmt.Sprintf("%d corpora", len(names))
+		}
+	}
+	c.Note(unread...)
+	return s.settle(c)
+}
