@@ -232,6 +232,11 @@ func (n *node) filtered(c *Call) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
+		if s, ok := v.(Sweep); ok { // still a sweep that may not be over
+			s.Table = f.Table
+			c.inputs[p.Name][i] = s
+			continue
+		}
 		c.inputs[p.Name][i] = f
 	}
 	return n.bound.verb.run(c)
@@ -261,10 +266,10 @@ type hinted struct {
 func (e hinted) Error() string { return e.err.Error() }
 func (e hinted) Unwrap() error { return e.err }
 
-func filterTable(c *Call, t *table.Table, where string) (Value, error) {
+func filterTable(c *Call, t *table.Table, where string) (Table, error) {
 	f, err := table.Where(t, where)
 	if err != nil {
-		return nil, errWhere{err}
+		return Table{}, errWhere{err}
 	}
 	c.Note(fmt.Sprintf("where %s: %d of %d rows", where, f.Rows, t.Rows))
 	return Table{f}, nil

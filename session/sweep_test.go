@@ -116,6 +116,14 @@ func TestSweepTrains(t *testing.T) {
 	if what, err := s.Start(line); err != nil || what != "every run is over" {
 		t.Errorf("started again: %q, %v", what, err)
 	}
+	// A notebook that asks for more finds those, and what follows from them is provisional.
+	more := openSweep(t, dir, strings.Replace(tinySweep, "x3", "x5", 1)+"\ncurves = curves proxies by=N where lr > 0\nlaw = law curves form=N_only bounds=use\np = predict law N=2k")
+	if v := cell(t, more, "curves").Value.(Curves); v.Provisional != "6 of 10 runs are over" {
+		t.Errorf("curves of a sweep that is not over: %q", v.Provisional)
+	}
+	if v, ok := cell(t, more, "p").Value.(Prediction); !ok || (len(v.Warnings) == 0 || !strings.HasPrefix(v.Warnings[0], "provisional: 6 of 10")) {
+		t.Errorf("prediction %v, law %v", cell(t, more, "p"), cell(t, more, "law").Err)
+	}
 	// Another notebook that asks for some of the same runs finds them.
 	other := openSweep(t, dir, strings.Replace(tinySweep, "[8,16]", "8", 1))
 	if v := cell(t, other, "proxies").Value.(Sweep); len(v.Runs) != 3 || v.Finished() != 3 {

@@ -21,10 +21,15 @@ type View struct {
 type Curves struct {
 	*fitting.CurveSet
 	Source *table.Table // runs it was made from
+	// Provisional says that the runs are not over: "10 of 15 runs are over"; "" when they are.
+	Provisional string
 }
 
 // Law is the value of law.
-type Law struct{ *fitting.Law }
+type Law struct {
+	*fitting.Law
+	Provisional string // as in Curves
+}
 
 // Published is the value of published.
 type Published struct {

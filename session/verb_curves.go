@@ -137,8 +137,13 @@ func runCurves(c *Call) (Value, error) {
 		cs.Skipped["no loss"] += blank
 		cs.Runs += blank
 	}
+	v := Curves{CurveSet: cs, Source: t}
+	if s, ok := c.Input("table").(Sweep); ok && s.Finished() < len(s.Runs) {
+		v.Provisional = fmt.Sprintf("%d of %d runs are over", s.Finished(), len(s.Runs))
+		c.Note("provisional: " + v.Provisional)
+	}
 	c.Note(curveNotes(cs)...)
-	return Curves{CurveSet: cs, Source: t}, nil
+	return v, nil
 }
 
 // keys are the columns of by=; without one, those of N and D that the table has.

@@ -112,7 +112,7 @@ func runLaw(c *Call) (Value, error) {
 		}
 	}
 	c.Note(l.Notes...)
-	return Law{l}, nil
+	return Law{Law: l, Provisional: cs.Provisional}, nil
 }
 
 // pins collects what is held fixed; last is the parameter pinned last.

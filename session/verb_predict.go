@@ -81,7 +81,9 @@ func runPredict(c *Call) (Value, error) {
 	var err error
 	switch l := c.Input("law").(type) {
 	case Law:
-		p, err = l.Predict(t, o)
+		if p, err = l.Predict(t, o); err == nil && l.Provisional != "" {
+			p.Warnings = append([]string{"provisional: " + l.Provisional}, p.Warnings...)
+		}
 	case Published:
 		p, err = l.Predict(t, l.Anchor, o)
 	}
