@@ -164,7 +164,7 @@ func (c *Call) numbers(name string) []float64 {
 			if n > 1 {
 				x += (math.Log(v.Hi) - math.Log(v.Lo)) * float64(i) / float64(n-1)
 			}
-			// Three digits: the learning rate is what the run's name says.
+			// Four digits, so that the range reads the same wherever it is printed.
 			out[i] = roundTo(math.Exp(x), 4)
 		}
 		return out

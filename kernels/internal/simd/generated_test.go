@@ -25,7 +25,7 @@ func TestGenerated(t *testing.T) {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Skipf("go run: %v\n%s", err, out)
+		t.Fatalf("go run: %v\n%s", err, out)
 	}
 	for _, name := range []string{"avx2_amd64.s", "avx512_amd64.s", "stubs_amd64.go"} {
 		want, err := os.ReadFile(filepath.Join(dir, name))
