@@ -13,7 +13,7 @@ import (
 )
 
 // lawForms are the words of form=.
-var lawForms = []string{"power", "power_B", "N_only", "D_only", "C_only"}
+var lawForms = []string{"power", "N_only", "D_only", "C_only", "power_B"} // power_B last: it needs cells keyed by B
 
 func lawVerb() *Verb {
 	exponent := func(name, of string) Param {
@@ -32,7 +32,7 @@ func lawVerb() *Verb {
 		Result:  "law",
 		Params: []Param{
 			{Name: "curves", Doc: "the curves", Input: []string{"curves"}, Position: true, Required: true},
-			{Name: "form", Doc: "power, power_B, N_only, D_only, C_only, or your own formula in quotes", Words: lawForms, String: true, Default: "power", Stops: lawForms, Knob: true},
+			{Name: "form", Doc: "power, N_only, D_only, C_only, power_B (cells keyed by B), or your own formula in quotes", Words: lawForms, String: true, Default: "power", Stops: lawForms, Knob: true},
 			exponent("N", "N"),
 			exponent("D", "D"),
 			exponent("B", "B (form=power_B)"),
