@@ -78,37 +78,63 @@ func command(code *int) *cobra.Command {
 		ValidArgsFunction: notebooks,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.Flags().StringVar(&theme, "theme", "auto", "colours: auto, dark, light or none")
-	root.AddCommand(runCommand(code), checkCommand(code), exportCommand(code), runsCommand(code), workerCommand())
+	root.PersistentFlags().StringVar(&theme, "theme", "auto", "colours: auto, dark, light or none")
+	root.AddCommand(exampleCommand(code, &theme), runCommand(code), checkCommand(code), exportCommand(code), runsCommand(code), workerCommand())
 	root.SetHelpCommand(helpCommand(root))
 	return root
 }
 
 func open(ctx context.Context, args []string, theme string) int {
-	var path string
-	var err error
-	o := session.Options{Interactive: true}
-	if len(args) > 0 {
-		path = args[0]
-		if _, serr := os.Stat(path); serr != nil && filepath.Ext(path) != ".md" {
-			fmt.Fprintf(os.Stderr, "etastar: there is no command and no notebook %q; a new notebook's name ends in .md, the commands are run, check, export, runs and help\n", path)
-			return headless.Usage
-		}
-	} else {
-		o.Example = true
-		path, err = example.Install(filepath.Join(session.StateDir(), "example"))
+	if len(args) == 0 {
+		return openExample(ctx, example.First, theme)
 	}
+	path := args[0]
+	if _, serr := os.Stat(path); serr != nil && filepath.Ext(path) != ".md" {
+		fmt.Fprintf(os.Stderr, "etastar: there is no command and no notebook %q; a new notebook's name ends in .md, the commands are run, check, export, runs, example and help\n", path)
+		return headless.Usage
+	}
+	return show(ctx, path, session.Options{Interactive: true}, theme)
+}
+
+func openExample(ctx context.Context, name, theme string) int {
+	path, err := example.Install(filepath.Join(session.StateDir(), "example"), name)
+	if err != nil {
+		return failed(err)
+	}
+	return show(ctx, path, session.Options{Interactive: true, Example: true}, theme)
+}
+
+func show(ctx context.Context, path string, o session.Options, theme string) int {
+	s, err := session.Open(path, o)
 	if err == nil {
-		var s *session.Session
-		if s, err = session.Open(path, o); err == nil {
-			err = tui.Run(ctx, s, tui.Options{Theme: theme})
-		}
+		err = tui.Run(ctx, s, tui.Options{Theme: theme})
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "etastar: %v\n", err)
-		return headless.Environment
+		return failed(err)
 	}
 	return headless.OK
+}
+
+func failed(err error) int {
+	fmt.Fprintf(os.Stderr, "etastar: %v\n", err)
+	return headless.Environment
+}
+
+func exampleCommand(code *int, theme *string) *cobra.Command {
+	return &cobra.Command{
+		Use:       "example [" + strings.Join(example.Names(), "|") + "]",
+		Short:     "Open a built-in example",
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: example.Names(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := example.First
+			if len(args) > 0 {
+				name = args[0]
+			}
+			*code = openExample(cmd.Context(), name, *theme)
+			return nil
+		},
+	}
 }
 
 func runCommand(code *int) *cobra.Command {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -331,7 +332,7 @@ func (g *graph) visit(n *node, dir string, done map[*node]bool) {
 
 // call prepares the evaluation of a node without its inputs.
 func (n *node) call(dir string) *Call {
-	return &Call{Dir: dir, Verb: n.bound.verb, Tail: n.st.Tail, args: n.bound.args, given: n.bound.given, order: n.bound.order}
+	return &Call{Ctx: context.Background(), Dir: dir, Verb: n.bound.verb, Tail: n.st.Tail, args: n.bound.args, given: n.bound.given, order: n.bound.order}
 }
 
 func article(word string) string {

@@ -152,10 +152,13 @@ type Cell struct {
 	Value    Value // last good value; nil before the first
 	Stale    bool  // Value is not of the present text: failed, waiting or running
 	Err      *CellError
-	WaitsFor string   // name of the cell it waits for
-	Notes    []string // what the verb wants to be known (columns taken, runs skipped)
-	Progress float64  // 0…1 while Running, when the verb knows
-	Took     time.Duration
+	WaitsFor string // name of the cell it waits for
+	// Untrained says that it waits for runs of a sweep that are not over: Notes say what
+	// is missing.
+	Untrained bool
+	Notes     []string // what the verb wants to be known (columns taken, runs skipped)
+	Progress  float64  // 0…1 while Running, when the verb knows
+	Took      time.Duration
 }
 
 // CellError is an error on a statement.
@@ -240,9 +243,15 @@ func (s *Session) snapshot(n *node) Cell {
 			c.Took = e.took
 		}
 		if n.out.err != nil {
+			c.Stale = true
+			if name, ok := n.untrained(); ok {
+				c.Status, c.WaitsFor, c.Untrained = Waiting, name, true
+				c.Notes = []string{n.out.err.Error()}
+				return c
+			}
 			err := *n.out.err
 			err.Line = n.line
-			c.Status, c.Err, c.Stale = Failed, &err, true
+			c.Status, c.Err = Failed, &err
 			return c
 		}
 		c.Status, c.Value = Done, n.out.value
@@ -275,6 +284,10 @@ func (s *Session) snapshotInputs(n *node, c *Cell) {
 			return
 		}
 		if e.to.out != nil {
+			if name, ok := e.to.untrained(); ok {
+				c.WaitsFor, c.Untrained, c.Notes = name, true, []string{e.to.out.err.Error()}
+				return
+			}
 			err := *e.to.out.err
 			err.Line = n.line
 			c.Status, c.Err = Failed, &err
@@ -287,6 +300,20 @@ func (s *Session) snapshotInputs(n *node, c *Cell) {
 		s.snapshotInputs(e.to, c)
 		return
 	}
+}
+
+// untrained finds a sweep that n uses and that has runs to come: what n lacks may come
+// with them.
+func (n *node) untrained() (name string, ok bool) {
+	for _, e := range n.inputs {
+		if v, isSweep := e.to.result().(Sweep); isSweep && v.Over() < len(v.Runs) {
+			return e.to.name, true
+		}
+		if name, ok = e.to.untrained(); ok {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 // Wait returns when nothing computes or after timeout; true means quiet.
@@ -361,7 +388,9 @@ func (s *Session) Answer(line int) (Answer, bool) {
 		if n.st == nil || n.bound == nil || n.bound.verb.Result != "prediction" {
 			continue
 		}
-		last = n
+		if last == nil || n.result() != nil || last.result() == nil {
+			last = n // rather one that has an answer
+		}
 		if n.line == line {
 			focused = n
 		}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -68,8 +69,15 @@ func TestSweepIsPlannedFirst(t *testing.T) {
 	if got := v.Runs[1].Config.LR; got != 0.01 {
 		t.Errorf("the middle of 1e-3..1e-1 x3 is %v", got)
 	}
-	if c := cell(t, s, "curves"); c.Err == nil || !strings.Contains(c.Err.Message, "loss yet") {
-		t.Errorf("curves of what has not been trained: %v", c.Err)
+	// What lacks losses waits for them; it has not failed.
+	for _, text := range []string{"curves = curves proxies by=N", "curves = curves (where proxies lr > 0) by=N"} {
+		s := openSweep(t, t.TempDir(), tinySweep+"\n"+text+"\nlaw = law curves form=N_only")
+		if c := cell(t, s, "curves"); c.Err != nil || c.Status != Waiting || !c.Untrained || c.WaitsFor != "proxies" || !strings.Contains(strings.Join(c.Notes, " "), "loss yet") {
+			t.Errorf("%s of what has not been trained: %+v", text, c)
+		}
+		if c := cell(t, s, "law"); c.Status != Waiting || c.WaitsFor != "curves" || c.Untrained {
+			t.Errorf("law of what has not been trained: %+v", c)
+		}
 	}
 }
 
@@ -140,6 +148,8 @@ func TestSweepRefuses(t *testing.T) {
 		{"s = sweep d_model=32 lr=1e9", "learning rate 1e+09"},
 		{"s = sweep d_model=32 lr=1e-3 batch=10", "holds no sequence"},
 		{"s = sweep lr=1e-3", "needs"},
+		{"s = sweep d_model=32 lr=1e-3 data=\"none.txt\"", "there is no"},
+		{"s = sweep d_model=32 lr=1e-3 context=300k batch=300k", "use a context of at most"},
 		{"s = sweep d_model=32 lr=1e-5..1e-1 x9999 seeds=50", "this is"},
 	}
 	for _, tt := range tests {
@@ -150,18 +160,27 @@ func TestSweepRefuses(t *testing.T) {
 		}
 		_ = s.Close()
 	}
-	// A missing corpus is found when the runs are, and ends them alone.
+	// A corpus that goes missing later ends its runs alone.
 	dir := t.TempDir()
-	s := openSweep(t, dir, "s = sweep d_model=8 layers=1 context=16 batch=64 tokens=1k lr=1e-3 data=\"none.txt\"")
+	if err := os.WriteFile(filepath.Join(dir, "gone.txt"), bytes.Repeat([]byte("a few words, "), 400), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := openSweep(t, dir, "s = sweep d_model=8 layers=1 context=16 batch=64 tokens=1k lr=1e-3 data=\"gone.txt\"")
+	if err := os.Remove(filepath.Join(dir, "gone.txt")); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := s.Start(cell(t, s, "s").Line); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the run fails", func() bool {
 		s.Poll()
 		settle(t, s)
-		v, ok := cell(t, s, "s").Value.(Sweep)
-		return ok && v.Runs[0].Status.State == rundir.Failed && strings.Contains(v.Runs[0].Status.Reason, "none.txt")
+		found := rundir.List(filepath.Join(dir, "runs"))
+		return len(found) == 1 && found[0].Status.State == rundir.Failed && strings.Contains(found[0].Status.Reason, "gone.txt")
 	})
+	if c := cell(t, s, "s"); c.Err == nil || !strings.Contains(c.Err.Error(), "there is no") || !strings.Contains(c.Err.Error(), "watch") {
+		t.Errorf("%v", c.Err)
+	}
 }
 
 func TestWatch(t *testing.T) {

@@ -231,12 +231,14 @@ func (r *SweepRun) Rates() (tokens, rates []float64) {
 // maxCurve is how many points of a loss curve a sweep carries for drawing.
 const maxCurve = 512
 
-// readCurve reads the training losses of a run, thinned evenly.
+// readCurve reads the training losses of a run, thinned evenly. Remarks and the
+// validation before the first step carry none.
 func (r *SweepRun) readCurve() {
 	events, _, err := rundir.ReadEvents(r.Dir)
 	if err != nil {
 		return // the status is there all the same
 	}
+	events = slices.DeleteFunc(events, func(e rundir.Event) bool { return e.Step == 0 || e.Loss == 0 })
 	step := max(1, len(events)/maxCurve)
 	for i := 0; i < len(events); i += step {
 		r.Tokens = append(r.Tokens, float64(events[i].Tokens))

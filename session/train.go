@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/etastar/etastar/trainer"
@@ -89,15 +90,16 @@ func (s *Session) Start(line int) (what string, err error) {
 }
 
 // AskRuns passes a request (pause, resume, stop) to every run of the sweep at a line
-// that trains, or for stop waits its turn, and returns how many there are.
-func (s *Session) AskRuns(line int, r rundir.Request) (int, error) {
+// that trains, or for stop waits its turn, or to those in the directories given only. It
+// returns how many there are.
+func (s *Session) AskRuns(line int, r rundir.Request, only ...string) (int, error) {
 	v, err := s.sweepAt(line)
 	if err != nil {
 		return 0, err
 	}
 	n := 0
 	for _, run := range v.Runs {
-		if run.Dir == "" {
+		if run.Dir == "" || len(only) > 0 && !slices.Contains(only, run.Dir) {
 			continue
 		}
 		asked, err := trainer.Request(run.Dir, r, "the notebook")

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/etastar/etastar/fitting"
 	"github.com/etastar/etastar/session/language"
 )
 
@@ -13,8 +15,8 @@ func expectVerb() *Verb {
 	return &Verb{
 		Name:    "expect",
 		Summary: "make the notebook a test",
-		Doc: "expect target.lr within 10% of 4.6e-4 · expect law.N between -0.9 and -0.7 · expect curves.n >= 10. " +
-			"The first word is a result and one of its numbers. An expectation that is not met fails etastar run with exit code 4.",
+		Doc: "expect target.lr within 10% of 4.6e-4 · expect law.N between -0.9 and -0.7 · expect curves.n >= 10 · expect target.lr within 30% of measured.lr. " +
+			"The first word is a result and one of its numbers; it is compared with numbers or with those of other results. An expectation that is not met fails etastar run with exit code 4.",
 		Example: `expect target.lr within 10% of 4.6e-4`,
 		Result:  "expectation",
 		hasTail: true,
@@ -23,7 +25,13 @@ func expectVerb() *Verb {
 			if err != nil {
 				return nil
 			}
-			return []language.Span{{Start: 0, End: len(e.path)}}
+			spans := []language.Span{{Start: 0, End: len(e.path)}}
+			for _, o := range []operand{e.a, e.b} {
+				if o.path != "" {
+					spans = append(spans, o.at)
+				}
+			}
+			return spans
 		},
 		checkTail: func(tail string) *language.Error {
 			_, err := parseExpectation(tail)
@@ -37,9 +45,17 @@ func expectVerb() *Verb {
 type expectation struct {
 	path   string
 	op     string // "within", "between", "<", "<=", ">", ">=", "=="
-	a, b   float64
-	share  bool // within a%: relative
-	margin string
+	a, b   operand
+	margin float64 // within
+	share  bool    // the margin is a percentage
+	words  string  // the margin as written
+}
+
+// operand is what is compared with: a number, or one of a result.
+type operand struct {
+	value float64
+	path  string // "measured.lr"; "" for a number
+	at    language.Span
 }
 
 var (
@@ -57,37 +73,58 @@ func parseExpectation(tail string) (expectation, *language.Error) {
 		return e, &language.Error{Span: language.Span{End: min(end, len(tail))}, Message: "expected a result and one of its numbers (target.lr)", Hint: example}
 	}
 	rest := strings.TrimLeft(tail[len(e.path):], " \t")
-	at := language.Span{Start: len(tail) - len(rest), End: len(tail)}
-	number := func(s string) (float64, *language.Error) {
-		v, percent, ok := language.ParseNumber(s)
-		if !ok || percent {
-			return 0, &language.Error{Span: at, Message: fmt.Sprintf("%q is not a number", s), Hint: example}
+	start := len(tail) - len(rest)
+	whole := language.Span{Start: start, End: len(tail)}
+	// group is the k-th group of a match as an operand.
+	group := func(m []int, k int) (operand, *language.Error) {
+		o := operand{at: language.Span{Start: start + m[2*k], End: start + m[2*k+1]}}
+		text := rest[m[2*k]:m[2*k+1]]
+		v, percent, ok := language.ParseNumber(text)
+		switch {
+		case ok && !percent:
+			o.value = v
+		case expectPath.FindString(text) == text:
+			o.path = text
+		default:
+			return o, &language.Error{Span: whole, Message: fmt.Sprintf("%q is neither a number nor one of a result", text), Hint: example}
 		}
-		return v, nil
+		return o, nil
 	}
 	var err *language.Error
-	if m := expectWithin.FindStringSubmatch(rest); m != nil {
-		a, percent, ok := language.ParseNumber(m[1])
-		if !ok || a < 0 {
-			return e, &language.Error{Span: at, Message: fmt.Sprintf("%q is not a margin", m[1]), Hint: example}
+	if m := expectWithin.FindStringSubmatchIndex(rest); m != nil {
+		e.op, e.words = "within", rest[m[2]:m[3]]
+		var ok bool
+		if e.margin, e.share, ok = language.ParseNumber(e.words); !ok || e.margin < 0 {
+			return e, &language.Error{Span: whole, Message: fmt.Sprintf("%q is not a margin", e.words), Hint: example}
 		}
-		e.op, e.a, e.share, e.margin = "within", a, percent, m[1]
-		e.b, err = number(m[2])
+		e.a, err = group(m, 2)
 		return e, err
 	}
-	if m := expectBetween.FindStringSubmatch(rest); m != nil {
+	if m := expectBetween.FindStringSubmatchIndex(rest); m != nil {
 		e.op = "between"
-		if e.a, err = number(m[1]); err == nil {
-			e.b, err = number(m[2])
+		if e.a, err = group(m, 1); err == nil {
+			e.b, err = group(m, 2)
 		}
 		return e, err
 	}
-	if m := expectCompare.FindStringSubmatch(rest); m != nil {
-		e.op = m[1]
-		e.a, err = number(m[2])
+	if m := expectCompare.FindStringSubmatchIndex(rest); m != nil {
+		e.op = rest[m[2]:m[3]]
+		e.a, err = group(m, 2)
 		return e, err
 	}
-	return e, &language.Error{Span: at, Message: "expected within … of …, between … and …, or a comparison with a number", Hint: example}
+	return e, &language.Error{Span: whole, Message: "expected within … of …, between … and …, or a comparison with a number", Hint: example}
+}
+
+// number looks an operand up: what it is, and how it reads.
+func (c *Call) number(o operand) (x float64, text string, err error) {
+	if o.path == "" {
+		return o.value, plain(o.value), nil
+	}
+	name, field, _ := strings.Cut(o.path, ".")
+	if x, err = Field(c.refs[name], field); err != nil {
+		return 0, "", err
+	}
+	return x, plain(roundTo(x, 4)) + " (" + o.path + ")", nil
 }
 
 func runExpect(c *Call) (Value, error) {
@@ -95,8 +132,11 @@ func runExpect(c *Call) (Value, error) {
 	if perr != nil {
 		return nil, perr
 	}
-	name, field, _ := strings.Cut(e.path, ".")
-	got, err := Field(c.refs[name], field)
+	got, _, err := c.number(operand{path: e.path})
+	if err != nil {
+		return nil, err
+	}
+	a, aText, err := c.number(e.a)
 	if err != nil {
 		return nil, err
 	}
@@ -104,37 +144,66 @@ func runExpect(c *Call) (Value, error) {
 	shown := plain(roundTo(got, 4))
 	switch e.op {
 	case "within":
-		distance := math.Abs(got - e.b)
-		allowed := e.a
+		allowed := e.margin
 		if e.share {
-			allowed = e.a / 100 * math.Abs(e.b)
+			allowed = e.margin / 100 * math.Abs(a)
 		}
-		x.Met = distance <= allowed
-		x.Said = fmt.Sprintf("%s is within %s of %s", shown, e.margin, plain(e.b))
+		x.Met = math.Abs(got-a) <= allowed
+		x.Said = fmt.Sprintf("%s is within %s of %s", shown, e.words, aText)
 		if !x.Met {
-			x.Said = fmt.Sprintf("%s is not within %s of %s", shown, e.margin, plain(e.b))
+			x.Said = fmt.Sprintf("%s is not within %s of %s", shown, e.words, aText)
 		}
-		if e.b != 0 {
-			x.Said += fmt.Sprintf(" (%+.1f%%)", 100*(got-e.b)/math.Abs(e.b))
+		if a != 0 {
+			x.Said += fmt.Sprintf(" (%+.1f%%)", 100*(got-a)/math.Abs(a))
 		}
+		x.Said += c.measured(e.a, got)
 		return x, nil
 	case "between":
-		x.Met = got >= e.a && got <= e.b
-		x.Said = fmt.Sprintf("%s, expected between %s and %s", shown, plain(e.a), plain(e.b))
+		b, bText, err := c.number(e.b)
+		if err != nil {
+			return nil, err
+		}
+		x.Met = got >= a && got <= b
+		x.Said = fmt.Sprintf("%s, expected between %s and %s", shown, aText, bText)
 		return x, nil
 	case "<":
-		x.Met = got < e.a
+		x.Met = got < a
 	case "<=":
-		x.Met = got <= e.a
+		x.Met = got <= a
 	case ">":
-		x.Met = got > e.a
+		x.Met = got > a
 	case ">=":
-		x.Met = got >= e.a
+		x.Met = got >= a
 	case "==":
-		x.Met = got == e.a
+		x.Met = got == a
 	}
-	x.Said = fmt.Sprintf("%s, expected %s %s", shown, e.op, plain(e.a))
+	x.Said = fmt.Sprintf("%s, expected %s %s", shown, e.op, aText)
 	return x, nil
+}
+
+// measured says what a learning rate costs on the measured curve it is compared with.
+func (c *Call) measured(o operand, lr float64) string {
+	name, field, _ := strings.Cut(o.path, ".")
+	v, ok := c.refs[name].(Curves)
+	if !ok || field != "lr" || !(lr > 0) {
+		return ""
+	}
+	last := v.last()
+	excess := last.At(math.Log(lr))/last.Loss - 1
+	if math.IsNaN(excess) {
+		return ""
+	}
+	return fmt.Sprintf("; there the measured curve lies %.2f%% above its minimum", 100*excess)
+}
+
+// last is the last cell with a vertex, the largest one; nil: none has.
+func (v Curves) last() *fitting.Curve {
+	for i := range slices.Backward(v.Curves) {
+		if v.Curves[i].OK {
+			return &v.Curves[i]
+		}
+	}
+	return nil
 }
 
 func roundTo(x float64, digits int) float64 {
@@ -194,7 +263,11 @@ func Fields(v Value) []NamedNumber {
 				vertices++
 			}
 		}
-		return []NamedNumber{{"n", float64(len(v.Curves))}, {"vertices", float64(vertices)}, {"runs", float64(v.Runs)}, {"diverged", float64(v.Diverged())}}
+		f := []NamedNumber{{"n", float64(len(v.Curves))}, {"vertices", float64(vertices)}, {"runs", float64(v.Runs)}, {"diverged", float64(v.Diverged())}}
+		if last := v.last(); last != nil {
+			f = append(f, NamedNumber{"lr", math.Exp(last.LnLR)}, NamedNumber{"loss", last.Loss})
+		}
+		return f
 	case Table:
 		return []NamedNumber{{"rows", float64(v.Rows)}, {"columns", float64(len(v.Columns))}}
 	case Comparison:

@@ -72,9 +72,9 @@ func runWatch(c *Call) (Value, error) {
 		return nil, errParam{"folder", hinted{fmt.Errorf("watch %q: no runs are in it", c.Text("folder")), strings.Join(unread, "; ")}}
 	}
 	for name := range names {
-		s.Data = name
+		s.Facts.Description = name
 		if len(names) > 1 {
-			s.Data = fmt.Sprintf("%d corpora", len(names))
+			s.Facts.Description = fmt.Sprintf("%d corpora", len(names))
 		}
 	}
 	c.Note(unread...)

@@ -145,12 +145,12 @@ func logEvery(r config.Run) int64 {
 	return max(1, r.Steps()/1000)
 }
 
-// validateEvery is a tenth of the horizon where nothing else is asked for.
+// validateEvery is a fifth of the horizon where nothing else is asked for.
 func validateEvery(r config.Run) int64 {
 	if r.Keep.ValidateEvery > 0 {
 		return r.Keep.ValidateEvery
 	}
-	return max(1, r.Steps()/10)
+	return max(1, r.Steps()/5)
 }
 
 // after records a step: events, validations, checkpoints, ends, requests.

@@ -149,18 +149,15 @@ func (w *Worker) stopPaused(dir, by string) {
 	}
 }
 
-// nextGroup takes the first run, stable runs before the branches that start from them,
-// and all that can train with it.
+// nextGroup takes the first run and all that can train with it.
 func (w *Worker) nextGroup(todo []rundir.Summary) []rundir.Summary {
 	slices.SortStableFunc(todo, func(a, b rundir.Summary) int {
-		switch {
-		case a.Config.Origin == nil && b.Config.Origin != nil:
-			return -1
-		case a.Config.Origin != nil && b.Config.Origin == nil:
-			return 1
-		}
-		// The cheap ones first: they show soonest whether the sweep is well placed.
-		return cmp.Compare(cost(a.Config), cost(b.Config))
+		return cmp.Or(
+			// The cheap shapes first: they show soonest whether the sweep is well placed.
+			cmp.Compare(a.Config.Shape.FLOPs().Compute, b.Config.Shape.FLOPs().Compute),
+			cmp.Compare(generation(a.Config), generation(b.Config)),
+			cmp.Compare(a.Config.Tokens, b.Config.Tokens),
+		)
 	})
 	first := todo[0]
 	group := []rundir.Summary{first}
@@ -179,7 +176,13 @@ func (w *Worker) nextGroup(todo []rundir.Summary) []rundir.Summary {
 	return group
 }
 
-func cost(r config.Run) float64 { return float64(r.Tokens) * r.Shape.FLOPs().Compute }
+// generation puts stable runs before the branches that start from them.
+func generation(r config.Run) int {
+	if r.Origin == nil {
+		return 0
+	}
+	return 1
+}
 
 // startStep is where a run goes on: its last checkpoint, else where its branch starts.
 func startStep(s rundir.Summary) int64 {

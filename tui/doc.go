@@ -10,6 +10,7 @@
 // Colour never says anything alone: errors, marks and the focus have signs of
 // their own. Nothing blinks, and a frame in which nothing changed is not sent.
 //
-// It must not do arithmetic on data (fitting does), read or write files
-// (session does), or hold anything that closing the screen would lose.
+// It must not do arithmetic on data (fitting does), read or write files (session
+// does; only the log of the one run looked at is followed here, with rundir and off
+// the event loop), or hold anything that closing the screen would lose.
 package tui

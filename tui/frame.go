@@ -74,6 +74,9 @@ func (m *Model) body(w, h int) ([]string, *tea.Cursor) {
 	if m.mode == reading {
 		return m.over.draw(m, w, h), nil
 	}
+	if m.mode == viewing {
+		return box(m.drawRun(w, h), w, h), nil
+	}
 	popup := m.popupLines(w, h-1)
 	under := 0
 	if m.mode == prompting || m.mode == recalling {

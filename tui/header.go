@@ -34,7 +34,9 @@ func (m *Model) header(w, h int) []string {
 	t := m.th
 	name := oneLine(baseName(m.file.Path))
 	if m.file.Example {
-		name = "example: synthetic sweep"
+		if name = strings.TrimSuffix(name, ".md"); name != "example" {
+			name = "example: " + name
+		}
 	}
 	state, style := "●saved", t.ok
 	switch {

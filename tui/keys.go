@@ -18,6 +18,8 @@ const (
 	onTable                       // its value is shown as a table
 	onPanes                       // its value has several panes
 	onSweep                       // its value is a sweep
+	onRuns                        // whose runs are drawn as lines
+	onRun                         // … and one of them is picked
 	inFlow                        // up and down walk the notebook
 	inRows                        // up and down walk the rows of a zoomed table
 	inLine                        // a line is being typed
@@ -26,6 +28,7 @@ const (
 	inSearch                      // … to search for
 	inHistory                     // … from the history
 	inProse                       // prose is being typed
+	inRun                         // one run of a sweep is open
 	inOverlay                     // help or notes are open
 )
 
@@ -43,6 +46,9 @@ var placeNames = []struct {
 	{onTable, "Table"},
 	{onPanes, "Value"},
 	{onSweep, "Sweep"},
+	{onRuns, "Lines of a sweep"},
+	{onRun, "A run picked"},
+	{inRun, "One run"},
 	{inNotebook, "Everywhere in the notebook"},
 	{inPopup, "Completions"},
 	{inLine, "Typing a line"},
@@ -58,12 +64,16 @@ var placeNames = []struct {
 type binding struct {
 	keys []string // as the terminal names them; the first is shown first
 	at   place    // any of these
+	not  place    // but none of these
 	what string   // what it does, for help
 	hint string   // for the hint line, keys first: "←→ knob"; "" keeps it off
 	keep int      // how long it stays on the hint line
 	do   func(*Model) tea.Cmd
 	off  func(*Model) string // why it can do nothing now; "" if it can
 }
+
+// holds reports whether the binding is one of where the keyboard is.
+func (b *binding) holds(at place) bool { return b.at&at != 0 && b.not&at == 0 }
 
 // keyTable is every key. Two bindings of places that can hold together never
 // share a key.
@@ -74,7 +84,7 @@ type keyTable struct {
 
 func newKeyTable() *keyTable {
 	t := &keyTable{by: map[string][]*binding{}}
-	for _, part := range [][]binding{focusKeys(), knobKeys(), valueKeys(), sweepKeys(), notebookKeys(), lineKeys(), typingKeys(), overlayKeys()} {
+	for _, part := range [][]binding{focusKeys(), knobKeys(), valueKeys(), sweepKeys(), runKeys(), notebookKeys(), lineKeys(), typingKeys(), overlayKeys()} {
 		t.all = append(t.all, part...)
 	}
 	for i := range t.all {
@@ -105,6 +115,8 @@ func (m *Model) places() place {
 		return inProse
 	case reading:
 		return inOverlay
+	case viewing:
+		return inRun
 	}
 	p := inNotebook
 	c := m.focused()
@@ -124,8 +136,14 @@ func (m *Model) places() place {
 	if len(m.panes(c)) > 1 {
 		p |= onPanes
 	}
-	if _, ok := m.sweepOf(); ok {
+	if v, ok := m.sweepOf(); ok {
 		p |= onSweep
+		if shown, _, _ := m.paneShown(c); shown.draw != nil {
+			p |= onRuns
+			if m.picked(c, v) >= 0 {
+				p |= onRun
+			}
+		}
 	}
 	if m.grid(c) != nil {
 		p |= onTable
@@ -139,7 +157,7 @@ func (m *Model) places() place {
 // find returns what a key does at some places.
 func (t *keyTable) find(key string, at place) *binding {
 	for _, b := range t.by[key] {
-		if b.at&at != 0 {
+		if b.holds(at) {
 			return b
 		}
 	}
@@ -176,7 +194,7 @@ func (m *Model) hints() []part {
 	seen := map[string]bool{}
 	for i := range m.keys.all {
 		b := &m.keys.all[i]
-		if b.hint == "" || b.at&at == 0 || seen[b.hint] {
+		if b.hint == "" || !b.holds(at) || seen[b.hint] {
 			continue
 		}
 		if b.off != nil && b.off(m) != "" {

@@ -58,7 +58,7 @@ func valueKeys() []binding {
 // notebookKeys edit the notebook.
 func notebookKeys() []binding {
 	return []binding{
-		{keys: []string{"enter", "e"}, at: onStatement | onProse, what: "edit in place", hint: "Enter edit", keep: 7, do: func(m *Model) tea.Cmd { return m.edit() }},
+		{keys: []string{"enter", "e"}, at: onStatement | onProse, not: onRun, what: "edit in place", hint: "Enter edit", keep: 7, do: func(m *Model) tea.Cmd { return m.edit() }},
 		{keys: []string{":"}, at: inNotebook, what: "type a statement or a command (:help :w :q :theme)", hint: ": type", keep: 7, do: func(m *Model) tea.Cmd { return m.openPrompt(after) }},
 		{keys: []string{"a", "o"}, at: inNotebook, what: "add a statement below", do: func(m *Model) tea.Cmd { return m.openPrompt(after) }},
 		{keys: []string{"O"}, at: inNotebook, what: "add a statement above", do: func(m *Model) tea.Cmd { return m.openPrompt(above) }},
@@ -72,9 +72,9 @@ func notebookKeys() []binding {
 		{keys: []string{"W"}, at: inNotebook, what: "keep ours over the file on disk", off: notConflicted, do: func(m *Model) tea.Cmd { return m.overwrite() }},
 		{keys: []string{"c"}, at: onStatement, what: "stop computing it", off: notRunning, do: func(m *Model) tea.Cmd { return m.cancel() }},
 		{keys: []string{"R"}, at: onStatement, what: "compute it afresh", do: func(m *Model) tea.Cmd { return m.rerun() }},
-		{keys: []string{"esc"}, at: inNotebook, what: "leave the zoom", do: func(m *Model) tea.Cmd { m.zoom, m.follow = false, true; return nil }},
+		{keys: []string{"esc"}, at: inNotebook, not: onRun, what: "leave the zoom", do: func(m *Model) tea.Cmd { m.zoom, m.follow = false, true; return nil }},
 		{keys: []string{"q"}, at: inNotebook, what: "save and quit", hint: "q quit", keep: 1, do: func(m *Model) tea.Cmd { return m.quit() }},
-		{keys: []string{"?"}, at: inNotebook, what: "the keys of where you are", hint: "? keys", keep: 9, do: func(m *Model) tea.Cmd { return m.openKeys() }},
+		{keys: []string{"?"}, at: inNotebook | inRun, what: "the keys of where you are", hint: "? keys", keep: 9, do: func(m *Model) tea.Cmd { return m.openKeys() }},
 		{keys: []string{"ctrl+c"}, at: inNotebook, what: "quit; warns once when something would be lost", do: func(m *Model) tea.Cmd { return m.interrupt() }},
 		{keys: []string{"ctrl+z"}, at: inNotebook, what: "suspend (fg continues)", do: func(m *Model) tea.Cmd { return tea.Suspend }},
 		{keys: []string{"ctrl+l"}, at: inNotebook, what: "draw the screen afresh", do: func(m *Model) tea.Cmd { return tea.ClearScreen }},

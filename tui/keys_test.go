@@ -10,12 +10,12 @@ func together() []place {
 	var out []place
 	for _, flow := range []place{inFlow, inRows} {
 		for _, what := range []place{0, onProse, onStatement, onStatement | onKnobs} {
-			for _, value := range []place{0, onCurves, onTable, onCurves | onPanes, onTable | onPanes, onCurves | onTable | onPanes, onPanes, onSweep | onPanes, onSweep | onTable | onPanes} {
+			for _, value := range []place{0, onCurves, onTable, onCurves | onPanes, onTable | onPanes, onCurves | onTable | onPanes, onPanes, onSweep | onPanes | onRuns, onSweep | onPanes | onRuns | onRun, onSweep | onTable | onPanes} {
 				out = append(out, inNotebook|flow|what|value)
 			}
 		}
 	}
-	return append(out, inLine, inLine|inPopup, inLine|inPrompt, inLine|inPrompt|inPopup, inSearch, inHistory, inProse, inOverlay)
+	return append(out, inLine, inLine|inPopup, inLine|inPrompt, inLine|inPrompt|inPopup, inSearch, inHistory, inProse, inRun, inOverlay)
 }
 
 // TestNoKeyMeansTwoThings: at no place do two bindings share a key, and every
@@ -27,7 +27,7 @@ func TestNoKeyMeansTwoThings(t *testing.T) {
 		owner := map[string]int{}
 		for i := range table.all {
 			b := &table.all[i]
-			if b.at&at == 0 {
+			if !b.holds(at) {
 				continue
 			}
 			reached[i] = true

@@ -21,6 +21,7 @@ const (
 	recalling             // searching the history of the prompt
 	writing               // prose
 	reading               // an overlay: help, notes
+	viewing               // one run of a sweep
 )
 
 // Model is the whole screen. Its methods are called from one goroutine.
@@ -57,6 +58,7 @@ type Model struct {
 	find  finder
 	hist  history
 	keys  *keyTable
+	log   *runLog // of the run picked; nil: none is
 
 	said     said
 	quitting bool
@@ -203,7 +205,9 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case polledMsg:
-		return m, m.pollLater()
+		return m, tea.Batch(m.pollLater(), m.followRun())
+	case loggedMsg:
+		return m, m.logged(msg)
 	case changedMsg:
 		return m, tea.Batch(m.refresh(), m.waitChanged(40*time.Millisecond))
 	case tea.WindowSizeMsg:
@@ -261,6 +265,7 @@ func (m *Model) refresh() tea.Cmd {
 	}
 	before, had := m.answer, m.hasAnswer
 	m.refocus()
+	m.holdRun()
 	if had && m.hasAnswer && m.answer.Before != nil && before.Cell.Name == m.answer.Cell.Name &&
 		identity(before.Cell.Value) != identity(m.answer.Cell.Value) {
 		m.moved = true

@@ -39,7 +39,7 @@ type notebook interface {
 	Complete(line int, text string, cursor int) []session.Completion
 	Answer(line int) (session.Answer, bool)
 	Start(line int) (string, error)
-	AskRuns(line int, r rundir.Request) (int, error)
+	AskRuns(line int, r rundir.Request, only ...string) (int, error)
 }
 
 var _ notebook = (*session.Session)(nil)

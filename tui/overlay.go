@@ -17,17 +17,23 @@ type overlay struct {
 	example string
 	top     int
 	page    int // lines shown at once
+	back    mode
 	total   int
 }
 
 func (m *Model) openOverlay(title string, text []string, example string) tea.Cmd {
-	m.over = overlay{title: title, text: text, example: strings.TrimSpace(example)}
+	back := browsing
+	if m.mode == viewing {
+		back = viewing
+	}
+	m.over = overlay{title: title, text: text, example: strings.TrimSpace(example), back: back}
 	m.mode = reading
 	return nil
 }
 
 func (m *Model) closeOverlay() tea.Cmd {
-	m.mode = browsing
+	m.mode = m.over.back
+	m.holdRun()
 	return nil
 }
 
@@ -101,7 +107,7 @@ func (m *Model) keyLines(at place, here bool) []string {
 		var rows []string
 		for i := range m.keys.all {
 			b := &m.keys.all[i]
-			if b.at&p.at == 0 {
+			if b.at&p.at == 0 || here && !b.holds(at) {
 				continue
 			}
 			names := make([]string, len(b.keys))

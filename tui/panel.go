@@ -105,6 +105,7 @@ type panelKey struct {
 	stale bool
 	w, h  int
 	order int
+	log   logKey
 	theme *theme
 }
 
@@ -114,7 +115,7 @@ func (m *Model) panel(c *session.Cell, w, h int) []string {
 	if h <= 0 {
 		return nil
 	}
-	k := panelKey{identity(c.Value), *m.stateOf(c), strings.Join(c.Notes, "\n"), c.Stale, w, h, m.sorted.gen, m.th}
+	k := panelKey{identity(c.Value), *m.stateOf(c), strings.Join(c.Notes, "\n"), c.Stale, w, h, m.sorted.gen, m.log.key(), m.th}
 	return m.memo.get("panel", k, func() []string { return m.drawPanel(c, w, h) })
 }
 

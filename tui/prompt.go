@@ -223,7 +223,7 @@ func (m *Model) onPaste(p tea.PasteMsg) tea.Cmd {
 		return nil
 	case browsing:
 		return m.pasteStatements(p.Content)
-	case reading:
+	case reading, viewing:
 		return nil
 	}
 	m.line.buf.insert(strings.TrimSpace(oneLine(p.Content)))

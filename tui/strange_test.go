@@ -102,7 +102,7 @@ func TestOddValues(t *testing.T) {
 		m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
 		for i := range m.items {
 			m.moveFocus(i - m.focus)
-			for _, k := range []string{"v", "~", "|", "}", "}", "{", "v", "s", ">", "s", "S", "]", ".", "x", "v", "end", "z", "v", "z", "|", "~", "!", "esc"} {
+			for _, k := range []string{"v", "~", "|", "}", "}", "{", "]", "+", "[", "enter", "+", "z", "]", "L", "-", "esc", "esc", "[", "v", "s", ">", "s", "S", "]", ".", "x", "v", "end", "z", "v", "z", "|", "~", "!", "esc"} {
 				m.Update(keyPress(k))
 				if err := fits(m); err != nil {
 					t.Fatalf("%T after %s: %v", m.items[i].Cell.Value, k, err)

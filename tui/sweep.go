@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,8 +28,8 @@ func (m *Model) sweepOf() (session.Sweep, bool) {
 func sweepKeys() []binding {
 	return []binding{
 		{keys: []string{"T"}, at: onSweep, what: "train the sweep; closing the screen leaves it training", hint: "T train", keep: 8, do: func(m *Model) tea.Cmd { return m.startSweep() }},
-		{keys: []string{"p"}, at: onSweep, what: "pause its runs, or let them go on", hint: "p pause", keep: 4, off: notTraining, do: func(m *Model) tea.Cmd { return m.pauseSweep() }},
-		{keys: []string{"X"}, at: onSweep, what: "stop its runs; T takes them up again", hint: "X stop", keep: 3, off: notTraining, do: func(m *Model) tea.Cmd { return m.askSweep(rundir.Stop) }},
+		{keys: []string{"p"}, at: onSweep, what: "pause its runs, or the picked one alone, or let them go on", hint: "p pause", keep: 4, off: notTraining, do: func(m *Model) tea.Cmd { return m.pauseSweep() }},
+		{keys: []string{"X"}, at: onSweep, what: "stop its runs, or the picked one alone; T takes them up again", hint: "X stop", keep: 3, off: notTraining, do: func(m *Model) tea.Cmd { return m.askSweep(rundir.Stop) }},
 		{keys: []string{"~"}, at: onSweep, what: "smooth the losses drawn: off, a median of 5 points, of 20", hint: "~ smooth", keep: 3, do: func(m *Model) tea.Cmd { return m.smoothSweep() }},
 		{keys: []string{"|"}, at: onSweep, what: "a logarithmic or a linear axis of the loss, or of η", hint: "| log", keep: 2, do: func(m *Model) tea.Cmd { return m.switchAxis() }},
 		{keys: []string{"}"}, at: onSweep, what: "the loss curves of the next shape", do: func(m *Model) tea.Cmd { return m.stepShape(1) }},
@@ -78,9 +79,9 @@ func (m *Model) startSweep() tea.Cmd {
 }
 
 func (m *Model) pauseSweep() tea.Cmd {
-	v, _ := m.sweepOf()
-	for _, r := range v.Runs {
-		if r.Status.State == rundir.Running {
+	v, at := m.runPicked()
+	for i, r := range v.Runs {
+		if (at < 0 || at == i) && r.Status.State == rundir.Running {
 			return m.askSweep(rundir.Pause)
 		}
 	}
@@ -88,7 +89,11 @@ func (m *Model) pauseSweep() tea.Cmd {
 }
 
 func (m *Model) askSweep(r rundir.Request) tea.Cmd {
-	n, err := m.nb.AskRuns(m.focusedLine(), r)
+	var only []string
+	if v, at := m.runPicked(); at >= 0 {
+		only = []string{v.Runs[at].Dir}
+	}
+	n, err := m.nb.AskRuns(m.focusedLine(), r, only...)
 	if err != nil {
 		m.complain(err)
 		return nil
@@ -102,7 +107,9 @@ func (m *Model) stepShape(by int) tea.Cmd {
 	v, ok := m.sweepOf()
 	groups := v.Groups()
 	if n := len(groups); ok && n > 0 {
-		m.stateOf(c).sweep.shape = ((m.shapeShown(c, v, groups)+by)%n+n)%n + 1
+		shown := m.shapeShown(c, v, groups)
+		m.letGo(c)
+		m.stateOf(c).sweep.shape = ((shown+by)%n+n)%n + 1
 	}
 	m.follow = true
 	return nil
@@ -113,6 +120,11 @@ type sweepState struct {
 	shape  int  // group chosen, from 1; 0: the one that trains
 	smooth int  // of smoothings
 	axis   bool // the y axis is not what it is by default: linear for losses, logarithmic for η
+	zoom   int  // of zooms
+	// The run picked, by its name: in a folder that is watched, runs come and go. at is
+	// where it was last. No name: none.
+	run string
+	at  int
 }
 
 // smoothings are the numbers of points that losses are smoothed over; 0: off.
@@ -130,8 +142,57 @@ func (m *Model) switchAxis() tea.Cmd {
 	return nil
 }
 
+// zooms are the shares of the tokens shown, from the last on, and their names.
+var zooms = [...]struct {
+	share float64
+	name  string
+}{{1, ""}, {1. / 2, "+ last half"}, {1. / 4, "+ last quarter"}, {1. / 8, "+ last eighth"}}
+
+func (m *Model) zoomSweep(by int) tea.Cmd {
+	st := &m.stateOf(m.focused()).sweep
+	st.zoom = clampTo(st.zoom+by, len(zooms))
+	return nil
+}
+
+func noCloser(m *Model) string {
+	if m.stateOf(m.focused()).sweep.zoom >= len(zooms)-1 {
+		return "this is the last eighth; - shows more"
+	}
+	return ""
+}
+
+func noFarther(m *Model) string {
+	if m.stateOf(m.focused()).sweep.zoom <= 0 {
+		return "these are all tokens; + shows the last half"
+	}
+	return ""
+}
+
+// how says how curves are looked at where that is not as they are.
+func (st *sweepState) how(axis string) string {
+	var out []string
+	if n := st.points(); n > 0 {
+		out = append(out, fmt.Sprintf("~ median of %d", n))
+	}
+	if st.axis {
+		out = append(out, axis)
+	}
+	if z := zooms[clampTo(st.zoom, len(zooms))]; z.name != "" {
+		out = append(out, z.name)
+	}
+	return strings.Join(out, "  ")
+}
+
+// points is the number of points that losses are smoothed over.
+func (st *sweepState) points() int { return smoothings[clampTo(st.smooth, len(smoothings))] }
+
 // shapeShown is the group looked at.
 func (m *Model) shapeShown(c *session.Cell, v session.Sweep, groups []session.Group) int {
+	if i := m.picked(c, v); i >= 0 {
+		if k := slices.IndexFunc(groups, func(g session.Group) bool { return slices.Contains(g.Runs, i) }); k >= 0 {
+			return k
+		}
+	}
 	if k := m.stateOf(c).sweep.shape; k > 0 {
 		return clampTo(k-1, len(groups))
 	}
@@ -254,31 +315,32 @@ func drawSweep(m *Model, c *session.Cell, w, h int) []string {
 	st := m.stateOf(c).sweep
 	shown := m.shapeShown(c, v, groups)
 	g := groups[shown]
-	points := smoothings[clampTo(st.smooth, len(smoothings))]
-	how := ""
-	if points > 0 {
-		how = fmt.Sprintf("~ median of %d", points)
-	}
-	if st.axis {
-		how = strings.TrimSpace(how + "  | log loss")
-	}
-	out = m.sweepHead(v, groups, shown, how, w, h)
+	out = m.sweepHead(v, groups, shown, st.how("| log loss"), w, h)
 	series := make([]chart.Series, 0, len(g.Runs))
 	for _, i := range g.Runs {
 		r := &v.Runs[i]
-		series = append(series, chart.Series{Name: number.Eta(r.Config.LR, 3), X: r.Tokens, Y: session.Smooth(r.Losses, points), Note: runNote(r, i == g.Best)})
+		series = append(series, chart.Series{Name: number.Eta(r.Config.LR, 3), X: r.Tokens, Y: session.Smooth(r.Losses, st.points()), Note: runNote(r, i == g.Best)})
 	}
-	h -= len(out)
+	foot := m.pickedLines(c, v, w, h-len(out))
+	h -= len(out) + len(foot)
 	lines := func(w int) []string {
-		return picture(chart.Lines(series, chart.LinesOptions{Theme: m.th.chart(), XName: "tokens", Legend: true, Log: st.axis}, w, h))
+		return picture(chart.Lines(series, m.linesOptions(c, v, g, chart.LinesOptions{Log: st.axis}), w, h))
 	}
 	forming, open := v.Forming(g)
 	if w < 100 || h < 6 || len(forming.Points)+len(forming.Diverged)+len(open) == 0 {
-		return append(out, lines(w)...)
+		return append(append(out, lines(w)...), foot...)
 	}
 	left := w - 3 - formingWidth
 	curve := picture(chart.Curve(&forming, chart.CurveOptions{Theme: m.th.chart(), Forming: true, Open: open}, formingWidth, h))
-	return append(out, beside(lines(left), curve, left, m.divider())...)
+	return append(append(out, beside(lines(left), curve, left, m.divider())...), foot...)
+}
+
+// linesOptions completes how the lines of a group are drawn.
+func (m *Model) linesOptions(c *session.Cell, v session.Sweep, g session.Group, o chart.LinesOptions) chart.LinesOptions {
+	o.Theme, o.XName, o.Legend = m.th.chart(), "tokens", true
+	o.Last = zooms[clampTo(m.stateOf(c).sweep.zoom, len(zooms))].share
+	o.Picked = slices.Index(g.Runs, m.picked(c, v)) + 1
+	return o
 }
 
 // runNote says behind the last loss of a run how it stands.
@@ -313,21 +375,27 @@ func drawSchedule(m *Model, c *session.Cell, w, h int) []string {
 	if len(groups) == 0 || h < 1 {
 		return out
 	}
-	log := !m.stateOf(c).sweep.axis
+	st := m.stateOf(c).sweep
+	st.smooth = 0 // a schedule is smooth
 	how := "| η"
-	if log {
+	if !st.axis {
 		how = "| log η"
 	}
+	log := !st.axis
+	st.axis = true // either way it is said
 	shown := m.shapeShown(c, v, groups)
-	out = m.sweepHead(v, groups, shown, how, w, h)
+	g := groups[shown]
+	out = m.sweepHead(v, groups, shown, st.how(how), w, h)
+	foot := m.pickedLines(c, v, w, h-len(out))
 	var series []chart.Series
-	for _, i := range groups[shown].Runs {
+	for _, i := range g.Runs {
 		r := &v.Runs[i]
 		s := chart.Series{Name: number.Eta(r.Config.LR, 3)}
 		s.X, s.Y = r.Rates()
 		series = append(series, s)
 	}
-	return append(out, picture(chart.Lines(series, chart.LinesOptions{Theme: m.th.chart(), XName: "tokens", Legend: true, Log: log, Rates: true}, w, h-len(out)))...)
+	o := m.linesOptions(c, v, g, chart.LinesOptions{Log: log, Rates: true})
+	return append(append(out, picture(chart.Lines(series, o, w, h-len(out)-len(foot)))...), foot...)
 }
 
 // done writes a share of the way: 43%.

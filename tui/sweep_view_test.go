@@ -47,7 +47,7 @@ func liveSweep() session.Sweep {
 
 // TestGoldenSweep looks at a sweep while it trains.
 func TestGoldenSweep(t *testing.T) {
-	for _, size := range [][2]int{{120, 36}, {80, 24}} {
+	for _, size := range [][2]int{{200, 50}, {120, 36}, {80, 24}} {
 		m := newScreen(t, oddNotebook{openNotebook(t, ""), []session.Value{liveSweep()}}, size[0], size[1])
 		name := fmt.Sprintf("%dx%d-sweep", size[0], size[1])
 		golden(t, name, emulated(m))
@@ -67,7 +67,10 @@ func TestSweepPanesFit(t *testing.T) {
 	m := newScreen(t, oddNotebook{openNotebook(t, ""), []session.Value{liveSweep(), oddSweep()}}, 120, 36)
 	for i := range m.items {
 		c := m.items[i].Cell
-		for _, st := range []sweepState{{}, {shape: 99, smooth: 2, axis: true}, {shape: 1, smooth: 1}} {
+		for _, st := range []sweepState{{}, {shape: 99, smooth: 2, axis: true}, {shape: 1, smooth: 1}, {zoom: 2}, {zoom: 99, axis: true}} {
+			if v, _ := shownValue(c.Value).(session.Sweep); st.zoom > 0 {
+				st.at, st.run = 7, v.Runs[7].Config.Name()
+			}
 			m.stateOf(c).sweep = st
 			for w := 1; w < 130; w += 7 {
 				for _, h := range []int{1, 2, 3, 5, 6, 8, 9, 10, 17, 40} {

@@ -1,17 +1,15 @@
-// Package example holds the notebook that opens when none is named, with its
-// sweep. The sweep is synthetic: Sweep draws it from the law and the noise that
-// are constants here and that the notebook states.
+// Package example holds the notebooks that show what the program does: the one that
+// opens when none is named trains a small sweep on the machine at hand, and measured has
+// what came out of it elsewhere.
 //
-// It must not hold anyone's data.
+// It must not hold anyone's data: measured.csv is the project's own, trained by it.
 package example
 
 import (
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,91 +17,54 @@ import (
 	"github.com/etastar/etastar/session"
 )
 
-//go:embed example.md
-var notebook string
+//go:embed *.md *.csv
+var files embed.FS
 
-//go:embed sweep.csv
-var sweep string
+// First is the example that opens when no notebook is named.
+const First = "example"
 
-// The law that the sweep is drawn from: η* = C·N^A·D^B at the best batch.
-const (
-	C = 12.0
-	A = -0.70
-	B = 0.25
-)
-
-const (
-	// Noise is the standard deviation of the loss, relative.
-	Noise = 0.0004
-	// Halving and Doubling are what half and twice η* cost, relative to the loss: the
-	// medians that learning_rate sweeps show (a doubling costs more).
-	Halving  = 0.0036
-	Doubling = 0.0054
-)
-
-// Install puts the example into dir, unless it is there already, and returns the
-// notebook's path: work done in it stays.
-func Install(dir string) (string, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("install the example: %w", err)
+// Names lists the examples, First at the head.
+func Names() []string {
+	names := []string{First}
+	list, err := files.ReadDir(".")
+	if err != nil {
+		panic(err) // the folder is part of the program
 	}
-	for name, text := range map[string]string{"example.md": notebook, "sweep.csv": sweep} {
-		path := filepath.Join(dir, name)
+	for _, f := range list {
+		if name, ok := strings.CutSuffix(f.Name(), ".md"); ok && name != First {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Install puts the examples into dir, except what is there already, and returns the path
+// of the one named: work done in it stays.
+func Install(dir, name string) (string, error) {
+	if _, err := files.Open(name + ".md"); err != nil {
+		return "", fmt.Errorf("there is no example %q; there are %s", name, strings.Join(Names(), ", "))
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("install the examples: %w", err)
+	}
+	list, err := files.ReadDir(".")
+	if err != nil {
+		return "", err
+	}
+	for _, f := range list {
+		path := filepath.Join(dir, f.Name())
 		if _, err := os.Stat(path); err == nil {
 			continue
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("install the example: %w", err)
+			return "", fmt.Errorf("install the examples: %w", err)
 		}
-		if err := session.WriteAtomic(path, []byte(text)); err != nil {
-			return "", fmt.Errorf("install the example: %w", err)
+		text, err := files.ReadFile(f.Name())
+		if err == nil {
+			err = session.WriteAtomic(path, text)
 		}
-	}
-	return filepath.Join(dir, "example.md"), nil
-}
-
-// Sweep draws the runs: four sizes, three horizons, four batches, twelve
-// learning rates a half octave apart around where the optimum is not exactly.
-func Sweep(seed uint64) string {
-	rng := rand.New(rand.NewPCG(seed, 0))
-	var b strings.Builder
-	b.WriteString("params,tokens,batch_tokens,lr,val_loss\n")
-	for i, n := range []float64{60e6, 120e6, 250e6, 500e6} {
-		for j, perParam := range []float64{20, 60, 180} {
-			d := n * perParam
-			best := C * math.Pow(n, A) * math.Pow(d, B)
-			bestBatch := 0.58 * math.Pow(d, 0.571) // the shape of a published batch law, arXiv 2503.04715
-			for _, batch := range []float64{131072, 262144, 524288, 1048576} {
-				off := math.Log(batch / bestBatch)
-				for k := range 12 {
-					lr := 2.5e-3 * math.Pow(2, float64(k-4)/2)
-					if i == 3 && j == 2 && k > 4 {
-						continue // the last cell's grid stops too low: a minimum at its edge
-					}
-					x := math.Log(lr/best) - 0.3*off
-					fmt.Fprintf(&b, "%.0f,%.0f,%.0f,%.4g,%.5f\n", n, d, batch, lr, loss(n, d, x, off, rng))
-				}
-			}
+		if err != nil {
+			return "", fmt.Errorf("install the examples: %w", err)
 		}
 	}
-	return b.String()
+	return filepath.Join(dir, name+".md"), nil
 }
-
-// loss is Chinchilla's with the corrected constants (Besiroglu 2024), a valley over
-// x = ln η/η* that is steeper above, a shallow one over the batch, and noise.
-// Twelve times η* diverges.
-func loss(n, d, x, off float64, rng *rand.Rand) float64 {
-	l := 1.8172 + 482.01/math.Pow(n, 0.3478) + 2085.43/math.Pow(d, 0.3658)
-	noise := 1 + Noise*rng.NormFloat64()
-	if x > math.Log(12) {
-		return l * (2 + rng.Float64())
-	}
-	cost := Halving
-	if x > 0 {
-		cost = Doubling
-	}
-	l *= 1 + cost*x*x/(math.Ln2*math.Ln2) + 0.002*off*off
-	return l * noise
-}
-
-// Truth is η* of the law the sweep is drawn from.
-func Truth(n, d float64) float64 { return C * math.Pow(n, A) * math.Pow(d, B) }

@@ -102,7 +102,13 @@ func (n *notebook) judge() int {
 			code, message = worse(code, Failed), "not finished when time ran out"
 		case session.Waiting:
 			code = worse(code, Failed)
-			continue
+			if !c.Untrained {
+				continue
+			}
+			message = "waits for runs that are not over; etastar run --start trains them"
+			if c.WaitsFor != "" {
+				message = "waits for the runs of " + c.WaitsFor + "; etastar run --start trains them"
+			}
 		case session.Done:
 			x, ok := c.Value.(session.Expectation)
 			if !ok || x.Met {

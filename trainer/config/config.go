@@ -71,7 +71,7 @@ type Data struct {
 	HeldOut     float64 `json:"held_out"`              // share of Source's blocks kept for validation
 	Split       string  `json:"split"`                 // "spread": every 1/held_out blocks one; "tail": the last ones
 	Bytes       int64   `json:"bytes,omitzero"`        // size of a synthetic source
-	Fingerprint string  `json:"fingerprint,omitempty"` // of the tokens, from data.Open; "" before it is known
+	Fingerprint string  `json:"fingerprint,omitempty"` // of the corpus, from data.Fingerprint; "" for any
 }
 
 // Splits lists the words Data.Split takes.

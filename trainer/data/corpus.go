@@ -110,23 +110,6 @@ func spread(row *Row, n int64, part float64) (train, held blocks) {
 func (c *Corpus) TrainBlocks() int64   { return c.train.count }
 func (c *Corpus) HeldOutBlocks() int64 { return c.held.count }
 
-// Epochs is how often a horizon goes through the training blocks.
-func (c *Corpus) Epochs(tokens int64) float64 {
-	return float64(tokens) / (float64(c.train.count) * float64(c.Context))
-}
-
-// EpochNote says how many epochs a horizon is, "" when it is at most one.
-func (c *Corpus) EpochNote(tokens int64) string {
-	e := c.Epochs(tokens)
-	switch {
-	case e <= 1:
-		return ""
-	case e <= 2:
-		return fmt.Sprintf("the corpus is shorter than the horizon: %.1f epochs", e)
-	}
-	return fmt.Sprintf("the corpus is far shorter than the horizon: %.1f epochs, so the model may learn it by heart", e)
-}
-
 // Sequence fills inputs and targets (Context each) with training sequence number i of
 // the order that seed gives. Step s of a run with batches of B sequences reads the
 // numbers s·B … s·B+B−1, whatever came before: that is all a resumed run must know.

@@ -3,6 +3,7 @@ package data
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -201,7 +202,6 @@ func TestRefusals(t *testing.T) {
 		"odd.bin":     "cut short",
 		"cut.bin":     "cut short",
 		"v9.bin":      "version 9",
-		"neg.bin":     "no token id",
 		"float.bin":   "only integers",
 		"out.bin":     "lies outside",
 		"nobin":       "nobin.bin",
@@ -219,9 +219,13 @@ func TestRefusals(t *testing.T) {
 	if _, err := Open(t.Context(), spec(p("short.txt")), 3, 256); err == nil || !strings.Contains(err.Error(), "at most 2") {
 		t.Error(err)
 	}
-	c := open(t, spec(p("big.bin")), 2, 256)
 	in, out := make([]int32, 2), make([]int32, 2)
-	var err error
+	c := open(t, spec(p("neg.bin")), 2, 256)
+	err := errors.Join(c.Sequence(in, out, 1, 0), c.HeldOut(in, out, 0, 1))
+	if err == nil || !strings.Contains(err.Error(), "no token id") {
+		t.Error(err)
+	}
+	c, err = open(t, spec(p("big.bin")), 2, 256), nil
 	for i := int64(0); i < c.TrainBlocks() && err == nil; i++ {
 		err = c.Sequence(in, out, 1, i)
 	}
@@ -255,7 +259,7 @@ func TestValidationSource(t *testing.T) {
 	d.Fingerprint = c.Info.Fingerprint
 	open(t, d, 4, 256)
 	write(t, d.Validation, []byte("bbbbbbbbc"))
-	if _, err := Open(t.Context(), d, 4, 256); err == nil || !strings.Contains(err.Error(), "have changed") {
+	if _, err := Open(t.Context(), d, 4, 256); err == nil || !strings.Contains(err.Error(), "has changed") {
 		t.Error(err)
 	}
 }
@@ -358,9 +362,10 @@ func TestPermutation(t *testing.T) {
 
 func TestEpochs(t *testing.T) {
 	c := numbered(t, 1001, 10, Split{Part: 0.1})
-	if c.TrainBlocks() != 90 || c.Epochs(1800) != 2 || c.EpochNote(900) != "" ||
-		!strings.Contains(c.EpochNote(1350), "1.5 epochs") || !strings.Contains(c.EpochNote(9000), "by heart") {
-		t.Error(c.TrainBlocks(), c.EpochNote(1350), c.EpochNote(9000))
+	f, err := c.facts()
+	if err != nil || f.TrainTokens != 900 || f.HeldOut != 100 || f.Epochs(1800) != 2 || f.EpochNote(900) != "" ||
+		!strings.Contains(f.EpochNote(1350), "1.5 epochs") || !strings.Contains(f.EpochNote(9000), "by heart") || f.Sanity() != "" {
+		t.Error(err, f, f.EpochNote(1350), f.EpochNote(9000))
 	}
 	if c.ValidationBlocks(1) != 1 || c.ValidationBlocks(35) != 4 || c.ValidationBlocks(1e6) != 10 {
 		t.Error(c.ValidationBlocks(35))

@@ -22,7 +22,7 @@ type Info struct {
 	Vocab       int     // ids are below it; 0: not known (files of tokens)
 	PerByte     float64 // tokens per byte of text, to turn nats per token into bits per byte; 0: not known
 	Synthetic   bool    // not real text
-	Fingerprint string  // of the tokens: size and a sample of places; tells that a file was exchanged
+	Fingerprint string  // from Fingerprint
 	Notes       []string
 }
 

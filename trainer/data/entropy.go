@@ -16,9 +16,9 @@ type Entropy struct {
 }
 
 // maxCounted bounds the text counted: the figures change little beyond.
-const maxCounted = 8 << 20
+const maxCounted = 1 << 20
 
-// MeasureEntropy counts the beginning of a text, 8 MB at most.
+// MeasureEntropy counts the beginning of a text, 1 MB at most.
 func MeasureEntropy(text []byte) Entropy {
 	text = text[:min(len(text), maxCounted)]
 	e := Entropy{Bytes: int64(len(text))}

@@ -34,6 +34,11 @@ var Formats = []string{formatText, formatJSONL, formatNanoGPT, formatLLMC, forma
 // and must not change it.
 const syntheticSeed = 1
 
+var (
+	errNoSource  = errors.New("no data source: name a file or folder, or use default")
+	errNoOpticks = errors.New("open corpus: no Go toolchain with Newton's Opticks was found (GOROOT, PATH and /usr/local/go were searched): use the source synthetic, or a file of your own")
+)
+
 // Resolve replaces the source "default" by what it stands for on this machine: the text
 // that the Go toolchain ships, else the synthetic language. Name a run only after that.
 func Resolve(d config.Data) config.Data {
@@ -70,9 +75,6 @@ func Open(ctx context.Context, d config.Data, context, vocab int) (*Corpus, erro
 		if info.Vocab > 0 && vocab > 0 && info.Vocab > vocab {
 			return nil, fmt.Errorf("the tokenizer (%s) has ids up to %d, and the model's vocabulary is %d: set vocab to %d", tok.Name(), info.Vocab-1, vocab, info.Vocab)
 		}
-		if info.Fingerprint, err = row.fingerprint(); err != nil {
-			return nil, err
-		}
 		var validation *Row
 		if d.Validation != "" {
 			var of Info
@@ -80,15 +82,13 @@ func Open(ctx context.Context, d config.Data, context, vocab int) (*Corpus, erro
 				return nil, fmt.Errorf("validation: %w", err)
 			}
 			rows = append(rows, validation)
-			print, err := validation.fingerprint()
-			if err != nil {
-				return nil, err
-			}
-			info.Fingerprint += "-" + print
 			info.Notes = append(info.Notes, "validated on "+of.Description)
 		}
+		if info.Fingerprint, err = Fingerprint(ctx, d); err != nil {
+			return nil, err
+		}
 		if d.Fingerprint != "" && d.Fingerprint != info.Fingerprint {
-			return nil, fmt.Errorf("%s is not the corpus this run was started on: its tokens have changed; put the old one back, or start a new run", info.Name)
+			return nil, fmt.Errorf("%s is not the corpus this run was started on: it has changed; put the old one back, or start a new run", info.Name)
 		}
 		return newCorpus(row, validation, context, vocab, Split{Part: d.HeldOut, Tail: d.Split == config.Splits[1]}, info)
 	}()
@@ -112,13 +112,13 @@ type opener struct {
 func (o *opener) source(d config.Data) (*Row, Info, error) {
 	switch d := Resolve(d); d.Source {
 	case "":
-		return nil, Info{}, errors.New("no data source: name a file or folder, or use default")
+		return nil, Info{}, errNoSource
 	case "synthetic":
 		return o.synthetic(cmp.Or(d.Bytes, DefaultSyntheticBytes))
 	case "opticks":
 		path := FindOpticks()
 		if path == "" {
-			return nil, Info{}, errors.New("open corpus: no Go toolchain with Newton's Opticks was found (GOROOT, PATH and /usr/local/go were searched): use the source synthetic, or a file of your own")
+			return nil, Info{}, errNoOpticks
 		}
 		row, info, err := o.files(path)
 		info.Name = "Newton's Opticks"

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"math"
 	"sort"
@@ -170,25 +169,4 @@ func (k integer) decode(dst []int32, b []byte) int {
 		dst[i] = int32(v)
 	}
 	return bad
-}
-
-// fingerprint hashes the row's length and up to 64 stretches of 1,024 tokens spread
-// evenly over it.
-func (r *Row) fingerprint() (string, error) {
-	h := fnv.New128a()
-	_ = binary.Write(h, binary.LittleEndian, r.tokens)
-	const places, length = 64, 1024
-	buf := make([]int32, length)
-	for i := range int64(places) {
-		at := max(0, r.tokens-length) * i / (places - 1)
-		n := min(length, r.tokens-at)
-		if err := r.Read(buf[:n], at); err != nil {
-			return "", err
-		}
-		_ = binary.Write(h, binary.LittleEndian, buf[:n])
-		if r.tokens <= length {
-			break
-		}
-	}
-	return fmt.Sprintf("%x", h.Sum(nil)), nil
 }

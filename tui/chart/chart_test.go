@@ -130,6 +130,22 @@ func series() []Series {
 	return out
 }
 
+// trace is a run with noise under its smoothed loss, and four validations.
+func trace() *Trace {
+	t := &Trace{Title: "training loss", MarkName: "validation"}
+	for k := range 400 {
+		x := 500 * float64(k)
+		y := 1.5 + 2.5*math.Exp(-x/2e4)
+		t.X, t.Y = append(t.X, x), append(t.Y, y)
+		t.RawX, t.Raw = append(t.RawX, x), append(t.Raw, y+0.1*math.Sin(float64(k*k)))
+		if k%100 == 0 {
+			t.Marks = append(t.Marks, Mark{x, y + 0.3, 0.15})
+		}
+	}
+	t.Marks[0].Y = 9
+	return t
+}
+
 // checkBox checks that view is exactly h lines of width w.
 func checkBox(t interface {
 	Helper()
@@ -170,6 +186,15 @@ func views(th *Theme) map[string]func(w, h int) string {
 		"lines": func(w, h int) string {
 			return Lines(series(), LinesOptions{Theme: th, XName: "tokens", Legend: true}, w, h)
 		},
+		"lines-picked": func(w, h int) string {
+			return Lines(series(), LinesOptions{Theme: th, XName: "tokens", Legend: true, Picked: 4}, w, h)
+		},
+		"lines-last": func(w, h int) string {
+			return Lines(series(), LinesOptions{Theme: th, XName: "tokens", Legend: true, Picked: 4, Last: 0.25}, w, h)
+		},
+		"trace": func(w, h int) string {
+			return DrawTrace(trace(), TraceOptions{Theme: th, XName: "tokens", Empty: "nothing"}, w, h)
+		},
 	}
 }
 
@@ -196,7 +221,7 @@ func TestBoxOfAnyData(t *testing.T) {
 		w, h := rapid.IntRange(0, 220).Draw(t, "w"), rapid.IntRange(0, 60).Draw(t, "h")
 		style := th[rapid.SampledFrom([]string{"dark", "light", "plain", "nil"}).Draw(t, "theme")]
 		cursor, selected := rapid.Bool().Draw(t, "cursor"), rapid.IntRange(-2, 12).Draw(t, "selected")
-		switch rapid.IntRange(0, 5).Draw(t, "kind") {
+		switch rapid.IntRange(0, 6).Draw(t, "kind") {
 		case 0:
 			c := nastyCurve(t)
 			checkBox(t, Curve(&c, CurveOptions{Theme: style, Cursor: cursor, Selected: selected, Forming: rapid.Bool().Draw(t, "forming"), Open: c.Excluded}, w, h), w, h)
@@ -212,7 +237,13 @@ func TestBoxOfAnyData(t *testing.T) {
 		case 4:
 			checkBox(t, Comparison(nastyComparison(t), ComparisonOptions{style}, w, h), w, h)
 		case 5:
-			checkBox(t, Lines(nastySeries(t), LinesOptions{style, names.Draw(t, "x"), rapid.Bool().Draw(t, "log"), rapid.Bool().Draw(t, "rates"), cursor}, w, h), w, h)
+			checkBox(t, Lines(nastySeries(t), LinesOptions{
+				style, names.Draw(t, "x"), rapid.Bool().Draw(t, "log"), rapid.Bool().Draw(t, "rates"), cursor, selected, anyNumber(t, "last"),
+			}, w, h), w, h)
+		case 6:
+			checkBox(t, DrawTrace(nastyTrace(t), TraceOptions{
+				style, names.Draw(t, "x"), rapid.Bool().Draw(t, "log"), rapid.Bool().Draw(t, "rates"), anyNumber(t, "x0"), anyNumber(t, "x1"), names.Draw(t, "empty"),
+			}, w, h), w, h)
 		}
 	})
 }
@@ -259,6 +290,17 @@ func nastyComparison(t *rapid.T) *fitting.Comparison {
 		}
 	}), 0, 9).Draw(t, "rows")
 	return &fitting.Comparison{Rows: rows, Notes: []string{names.Draw(t, "note")}}
+}
+
+func nastyTrace(t *rapid.T) *Trace {
+	s := &Trace{
+		Title: names.Draw(t, "title"), X: numbers(t, "x", 30), Y: numbers(t, "y", 30), RawX: numbers(t, "raw x", 30), Raw: numbers(t, "raw", 30),
+		MarkName: names.Draw(t, "mark"),
+	}
+	for range rapid.IntRange(0, 4).Draw(t, "marks") {
+		s.Marks = append(s.Marks, Mark{anyNumber(t, "mx"), anyNumber(t, "my"), anyNumber(t, "se")})
+	}
+	return s
 }
 
 func nastySeries(t *rapid.T) []Series {

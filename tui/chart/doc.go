@@ -12,4 +12,5 @@
 //	○  measured, not used              ░  95% interval of η*, or the near-optimal band
 //	×  taken out by hand               ◂ ▸ ▴ ▾  only a bound: η* lies that way
 //	✖  diverged (at the top edge)      ▲ ▼  a point above or below the picture
+//	◆  a validation loss, │ its error  ▸━   the line picked
 package chart

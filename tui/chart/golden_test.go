@@ -36,6 +36,12 @@ func TestGolden(t *testing.T) {
 		{"comparison", 60, 8},
 		{"lines", 90, 18},
 		{"lines", 40, 10},
+		{"lines-picked", 90, 18},
+		{"lines-picked", 40, 10},
+		{"lines-picked", 90, 4},
+		{"lines-last", 90, 18},
+		{"trace", 90, 18},
+		{"trace", 40, 8},
 	} {
 		name := fmt.Sprintf("%s_%dx%d", g.view, g.w, g.h)
 		t.Run(name, func(t *testing.T) {
@@ -67,7 +73,7 @@ func TestColourAddsNothing(t *testing.T) {
 		if strings.Contains(want, "\x1b") {
 			t.Errorf("%s: escape sequence without colour", name)
 		}
-		if name == "lines" {
+		if strings.HasPrefix(name, "lines") {
 			continue // strokes take the place of colours there
 		}
 		for _, v := range []string{dark[name](100, 24), light[name](100, 24)} {

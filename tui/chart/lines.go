@@ -28,6 +28,10 @@ type LinesOptions struct {
 	Log    bool   // a logarithmic y axis; what is not above 0 is a gap
 	Rates  bool   // the lines are learning rates, not losses
 	Legend bool   // names, last values and notes beside or under the picture
+	Picked int    // from 1: this line stands out; 0: none does
+	// Last is the share of the x axis shown, from its end: 0.5 is the second half of
+	// what there is; 0, or anything not inside (0, 1), all of it.
+	Last float64
 }
 
 // The legend of loss curves.
@@ -73,6 +77,12 @@ func drawLines(cv canvas, series []Series, o LinesOptions) {
 		}
 		return
 	}
+	if o.Last > 0 && o.Last < 1 {
+		win.x0 = win.x1 - (win.x1-win.x0)*o.Last
+		for i := range pts {
+			pts[i] = from(pts[i], win.x0)
+		}
+	}
 	if !(win.x1 > win.x0) {
 		win.x0, win.x1 = win.x0-0.5, win.x1+0.5
 	}
@@ -81,15 +91,28 @@ func drawLines(cv canvas, series []Series, o LinesOptions) {
 		win.y0 = 0
 	}
 	f := newFrame(plot, win, axes{x: countAxis, y: o.axisY()})
+	graph := func(i int) { f.graph(resample(pts[i], win.x0, win.x1, f.p.w+1), o.pen(i), o.stroke(i)) }
 	for i := range pts {
-		f.graph(resample(pts[i], win.x0, win.x1, f.p.w+1), i, o.stroke(i))
+		if i != o.Picked-1 {
+			graph(i)
+		}
 	}
-	if row := plot.h - 1; o.XName != "" && f.p.h < plot.h-1 {
-		n := ansi.StringWidth(o.XName)
-		for _, x := range []int{plot.w - n, 0} {
-			if plot.clear(x-1, row, n+2) && plot.text(x, row, o.XName, penDim) {
-				break
-			}
+	if i := o.Picked - 1; i >= 0 && i < len(pts) {
+		graph(i) // over the others
+	}
+	f.nameX(plot, o.XName)
+}
+
+// nameX writes what the x axis counts where its labels leave room.
+func (f frame) nameX(c canvas, name string) {
+	row := c.h - 1
+	if name == "" || f.p.h >= row {
+		return
+	}
+	n := ansi.StringWidth(name)
+	for _, x := range []int{c.w - n, 0} {
+		if c.clear(x-1, row, n+2) && c.text(x, row, name, penDim) {
+			return
 		}
 	}
 }
@@ -124,6 +147,7 @@ func (o *LinesOptions) axisY() func(lo, hi float64, n int) []scale.Tick {
 	return func(lo, hi float64, n int) []scale.Tick {
 		t := scale.Linear(lo, hi, n)
 		for i := range t {
+			t[i].Label = "0"
 			if t[i].V != 0 {
 				t[i].Label = number.Eta(t[i].V, 3)
 			}
@@ -195,7 +219,7 @@ func strokeSet(s string) asciigraph.CharSet {
 // graph draws one curve with asciigraph. The values are mapped to rows first:
 // asciigraph then needs no range of its own, which it gets wrong for constant
 // and very large values, and its rows are ours.
-func (f frame) graph(values []float64, i int, set asciigraph.CharSet) {
+func (f frame) graph(values []float64, p pen, set asciigraph.CharSet) {
 	if f.p.w < 1 || f.p.h < 1 {
 		return
 	}
@@ -203,7 +227,7 @@ func (f frame) graph(values []float64, i int, set asciigraph.CharSet) {
 	for k, v := range values {
 		if !math.IsNaN(v) {
 			seen = true
-			values[k] = float64(f.p.h-1) * math.Min(math.Max((v-f.y0)/(f.y1-f.y0), 0), 1)
+			values[k] = float64(f.p.h-1) * clampTo01((v-f.y0)/(f.y1-f.y0))
 		}
 	}
 	if !seen {
@@ -212,7 +236,7 @@ func (f frame) graph(values []float64, i int, set asciigraph.CharSet) {
 	if f.p.h == 1 {
 		for x := range f.p.w {
 			if !math.IsNaN(values[x]) {
-				f.p.text(x, 0, set.Horizontal, seriesPen(i))
+				f.p.text(x, 0, set.Horizontal, p)
 			}
 		}
 		return
@@ -225,7 +249,7 @@ func (f frame) graph(values []float64, i int, set asciigraph.CharSet) {
 	for y, line := range strings.Split(out, "\n") {
 		for x, r := range []rune(line) {
 			if x > 0 && r != ' ' { // column 0 is its axis; ours is drawn
-				f.p.set(x-1, y, r, seriesPen(i))
+				f.p.set(x-1, y, r, p)
 			}
 		}
 	}
@@ -249,22 +273,32 @@ func linesLegend(cv canvas, series []Series, pts [][]xy, o *LinesOptions) canvas
 	switch {
 	case cv.w >= minSideLegend && full <= cv.w*2/5 && cv.h >= 2:
 		side := cv.sub(cv.w-full, 0, full, cv.h)
-		for i := range series {
-			if i == cv.h-1 && len(series) > cv.h {
-				side.text(0, i, firstFit(full, "… "+strconv.Itoa(len(series)-i)+" more", "…"), penDim)
-				break
+		rows, first := len(series), 0
+		if rows > cv.h {
+			rows = cv.h - 1
+			first = max(min(o.Picked, len(series))-rows, 0)
+			side.text(0, rows, firstFit(full, "… "+strconv.Itoa(len(series)-rows)+" more", "…"), penDim)
+		}
+		for y := range rows {
+			i := first + y
+			namePen := penText
+			if i == o.Picked-1 {
+				namePen = penTitle
 			}
-			side.text(0, i, o.sample(i), seriesPen(i))
-			side.text(3, i, oneLine(series[i].Name), penText)
+			side.text(0, y, o.sample(i), o.pen(i))
+			side.text(3, y, oneLine(series[i].Name), namePen)
 			l := o.last(pts[i])
-			side.text(3+nameW+1+lastW-ansi.StringWidth(l), i, l, penTitle)
-			side.text(3+nameW+1+lastW+1, i, oneLine(series[i].Note), penAccent)
+			side.text(3+nameW+1+lastW-ansi.StringWidth(l), y, l, penTitle)
+			side.text(3+nameW+1+lastW+1, y, oneLine(series[i].Note), penAccent)
 		}
 		return cv.sub(0, 0, cv.w-full-2, cv.h)
 	case cv.h >= minFootLegend:
 		pieces := make([]segment, len(series))
 		for i := range series {
-			pieces[i] = segment{o.sample(i) + " " + oneLine(series[i].Name) + " " + o.last(pts[i]), seriesPen(i), i}
+			pieces[i] = segment{o.sample(i) + " " + oneLine(series[i].Name) + " " + o.last(pts[i]), o.pen(i), i}
+			if i == o.Picked-1 {
+				pieces[i].rank = -1
+			}
 			if n := oneLine(series[i].Note); n != "" {
 				pieces[i].text += " " + n
 			}
@@ -275,16 +309,42 @@ func linesLegend(cv canvas, series []Series, pts [][]xy, o *LinesOptions) canvas
 	return cv
 }
 
-// stroke is how the i-th line is drawn: with colours all the same, else each its own way.
+// Strokes of a line that is picked, and of the others where colours do not dim them.
+const heavy, light = 1, 3
+
+// stroke is how the i-th line is drawn: with colours all the same, else each its own
+// way; one that is picked heavily.
 func (o *LinesOptions) stroke(i int) asciigraph.CharSet {
-	if o.Theme != nil && len(o.Theme.Series) > 0 {
+	switch {
+	case i == o.Picked-1:
+		return strokes[heavy]
+	case o.Theme != nil && len(o.Theme.Series) > 0:
 		return strokes[0]
+	case o.Picked > 0:
+		return strokes[light]
 	}
 	return strokes[i%len(strokes)]
 }
 
-// sample is a piece of the i-th line.
-func (o *LinesOptions) sample(i int) string { return strings.Repeat(o.stroke(i).Horizontal, 2) }
+// pen is the colour of the i-th line.
+func (o *LinesOptions) pen(i int) pen {
+	switch {
+	case i == o.Picked-1:
+		return boldPen(i)
+	case o.Picked > 0:
+		return faintPen(i)
+	}
+	return seriesPen(i)
+}
+
+// sample is a piece of the i-th line, with a mark where that is picked.
+func (o *LinesOptions) sample(i int) string {
+	s := o.stroke(i).Horizontal
+	if i == o.Picked-1 {
+		return "▸" + s
+	}
+	return s + s
+}
 
 // last prints the last loss of a curve; where a schedule ends says nothing.
 func (o *LinesOptions) last(pts []xy) string {

@@ -117,3 +117,19 @@ func valueAt(pts []xy, x, step float64) float64 {
 	a, b := pts[i-1], pts[i]
 	return a.y + (b.y-a.y)*(x-a.x)/(b.x-a.x)
 }
+
+// from is the part of a curve at x0 and beyond; where x0 lies between two points the
+// curve begins there.
+func from(pts []xy, x0 float64) []xy {
+	i := sort.Search(len(pts), func(i int) bool { return pts[i].x >= x0 })
+	rest := pts[i:]
+	if i == 0 || i == len(pts) || pts[i].x == x0 {
+		return rest
+	}
+	return append([]xy{{x0, valueAt(pts, x0, 0)}}, rest...)
+}
+
+// until is the part of a curve up to x1.
+func until(pts []xy, x1 float64) []xy {
+	return pts[:sort.Search(len(pts), func(i int) bool { return pts[i].x > x1 })]
+}

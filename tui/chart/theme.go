@@ -78,7 +78,7 @@ const (
 	penWarning
 	penAccent
 	penSelected
-	penSeries // the first of seriesPens pens
+	penSeries // the first of 3·seriesPens pens: as they are, bold, faint
 )
 
 // seriesPens is how many lines can have a colour of their own.
@@ -87,9 +87,15 @@ const seriesPens = 16
 // seriesPen is the pen of the i-th line; the colours repeat.
 func seriesPen(i int) pen { return penSeries + pen(i%seriesPens) }
 
+// boldPen and faintPen are the i-th line's colour where one line is picked: it, and
+// the others.
+func boldPen(i int) pen { return seriesPen(i) + seriesPens }
+
+func faintPen(i int) pen { return seriesPen(i) + 2*seriesPens }
+
 // sequences are the escape sequences that open and close each pen.
 type sequences struct {
-	open, end [int(penSeries) + seriesPens]string
+	open, end [int(penSeries) + 3*seriesPens]string
 }
 
 // sequences asks lipgloss once per frame what each style writes, so that a frame
@@ -109,12 +115,14 @@ func (t *Theme) sequences() *sequences {
 			s.set(pen(i), *st)
 		}
 	}
-	for i := range min(len(t.Series), seriesPens) {
-		s.set(penSeries+pen(i), lipgloss.NewStyle().Foreground(t.Series[i]))
-	}
-	for i := len(t.Series); i < seriesPens && len(t.Series) > 0; i++ {
-		s.open[penSeries+pen(i)] = s.open[penSeries+pen(i%len(t.Series))]
-		s.end[penSeries+pen(i)] = s.end[penSeries+pen(i%len(t.Series))]
+	for i := range seriesPens {
+		if len(t.Series) == 0 {
+			break
+		}
+		st := lipgloss.NewStyle().Foreground(t.Series[i%len(t.Series)])
+		s.set(seriesPen(i), st)
+		s.set(boldPen(i), st.Bold(true))
+		s.set(faintPen(i), st.Faint(true))
 	}
 	return s
 }

@@ -1,0 +1,79 @@
+package session
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/etastar/etastar/trainer"
+	"github.com/etastar/etastar/trainer/config"
+	"github.com/etastar/etastar/trainer/data"
+)
+
+// Cost is what a sweep trains in all.
+type Cost struct {
+	Runs   int
+	Tokens float64
+	FLOPs  float64
+	// Seconds is how long it takes on this machine, from a timed step; 0: not known.
+	Seconds float64
+}
+
+// estimate times a step of every shape. What cannot be timed leaves the time unknown;
+// training says why.
+func (s *Sweep) estimate() {
+	total := 0.0
+	for _, g := range s.Groups() {
+		r := s.Runs[g.Runs[0]].Config
+		speed, err := trainer.Measure(r)
+		if err != nil {
+			return
+		}
+		total += speed.Seconds(len(g.Runs), newTokens(r))
+	}
+	s.Cost.Seconds = total
+}
+
+// newTokens is what a run trains itself: a branch goes on from its stable run.
+func newTokens(r config.Run) float64 {
+	tokens := float64(r.TrainedTokens())
+	if r.Origin != nil {
+		tokens -= float64(r.Origin.Step * r.BatchTokens())
+	}
+	return tokens
+}
+
+// roughly writes a time no finer than an estimate is.
+func roughly(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	switch {
+	case d < time.Minute:
+		return d.Round(time.Second).String()
+	case d < time.Hour:
+		return fmt.Sprintf("%.0f minutes", d.Minutes())
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%.1f hours", d.Hours())
+	}
+	return fmt.Sprintf("%.0f days", d.Hours()/24)
+}
+
+// surveys remembers what was seen of corpora: a sweep is looked at four times a second.
+var surveys sync.Map // of survey to data.Facts
+
+type survey struct {
+	data           config.Data
+	context, vocab int
+}
+
+// survey looks at the corpus of a run whose fingerprint is known.
+func (c *Call) survey(r config.Run) (data.Facts, error) {
+	key := survey{r.Data, r.Shape.Context, r.Shape.Vocab}
+	if f, ok := surveys.Load(key); ok {
+		return f.(data.Facts), nil
+	}
+	f, err := data.Survey(c.Ctx, r.Data, r.Shape.Context, r.Shape.Vocab)
+	if err == nil {
+		surveys.Store(key, f)
+	}
+	return f, err
+}

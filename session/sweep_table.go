@@ -1,0 +1,66 @@
+package session
+
+import (
+	"math"
+	"slices"
+
+	"github.com/etastar/etastar/session/table"
+	"github.com/etastar/etastar/trainer/rundir"
+)
+
+func micro(x float64) float64 { return math.Round(x*1e6) / 1e6 }
+
+// sweepTable is the sweep as curves and law take it: one row a run with a horizon. A
+// stable run that others branch from has no loss of its own at a horizon and is left out.
+func sweepTable(runs []SweepRun) *table.Table {
+	names := []string{"N", "D", "batch_tokens", "lr", "val_loss", "val_se", "FLOPs", "N_total", "d_model", "layers", "experts", "seed", "step"}
+	columns := make([]*table.Column, len(names))
+	for i, n := range names {
+		columns[i] = &table.Column{Name: n, Kind: table.Number}
+	}
+	state := &table.Column{Name: "state", Kind: table.Text, Words: []string{""}}
+	trunks := map[string]bool{}
+	for _, r := range runs {
+		if o := r.Config.Origin; o != nil {
+			trunks[o.Run] = true
+		}
+	}
+	n := 0
+	for _, r := range runs {
+		if trunks[r.Config.Name()] {
+			continue
+		}
+		n++
+		s, p := r.Config.Shape, r.Config.Shape.Params()
+		loss, se := table.Missing, table.Missing
+		switch r.Status.State {
+		case rundir.Finished:
+			// Far below the noise; the status holds every digit.
+			loss, se = micro(float64(r.Status.Val)), micro(float64(r.Status.ValSE))
+		case rundir.Diverged:
+			loss = math.Inf(1)
+		}
+		for i, v := range []float64{
+			float64(p.WithoutVocabulary), float64(r.Config.TrainedTokens()), float64(r.Config.BatchTokens()), r.Config.LR, loss, se,
+			float64(r.Config.TrainedTokens()) * s.FLOPs().M, float64(p.Total), float64(s.DModel), float64(s.Layers), float64(s.Experts),
+			float64(r.Config.Seed), float64(r.Status.Step),
+		} {
+			columns[i].Numbers = append(columns[i].Numbers, v)
+		}
+		word := string(r.Status.State)
+		k := slices.Index(state.Words, word)
+		if k < 0 {
+			state.Words = append(state.Words, word)
+			k = len(state.Words) - 1
+		}
+		state.Codes = append(state.Codes, uint32(k))
+	}
+	t := &table.Table{Columns: append(columns, state), Rows: n, Source: "sweep"}
+	t.Roles = table.Roles{}
+	for role, name := range map[table.Role]string{
+		table.RoleN: "N", table.RoleD: "D", table.RoleBatch: "batch_tokens", table.RoleLR: "lr", table.RoleLoss: "val_loss", table.RoleFLOPs: "FLOPs",
+	} {
+		t.Roles[role] = table.RoleSource{Column: name, Given: true}
+	}
+	return t
+}
