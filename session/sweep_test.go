@@ -15,6 +15,7 @@ import (
 
 	"github.com/etastar/etastar/session/table"
 	"github.com/etastar/etastar/trainer"
+	"github.com/etastar/etastar/trainer/config"
 	"github.com/etastar/etastar/trainer/rundir"
 )
 
@@ -201,5 +202,32 @@ func TestWatch(t *testing.T) {
 	}
 	if _, err := w.Start(cell(t, w, "w").Line); err == nil {
 		t.Error("runs of another notebook were started")
+	}
+}
+
+// TestNewerRun: a run directory that a newer version wrote is said to be one, and left
+// alone.
+func TestNewerRun(t *testing.T) {
+	dir := t.TempDir()
+	v := cell(t, openSweep(t, dir, tinySweep), "proxies").Value.(Sweep)
+	dirs, err := trainer.Ask(filepath.Dir(v.Dir), filepath.Base(v.Dir), []config.Run{v.Runs[0].Config})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dirs[0], "run.json")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte(`"version": 1`), []byte(`"version": 9`), 1)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := cell(t, openSweep(t, dir, tinySweep), "proxies")
+	if notes := strings.Join(c.Notes, " "); c.Err != nil || !strings.Contains(notes, "newer version (9): update") {
+		t.Errorf("%v, %v", c.Err, c.Notes)
+	}
+	if again, err := os.ReadFile(path); err != nil || !bytes.Equal(again, text) {
+		t.Errorf("the directory was written to: %v", err)
 	}
 }

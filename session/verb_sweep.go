@@ -156,7 +156,10 @@ func runSweep(c *Call) (Value, error) {
 				found = elsewhere
 			}
 		}
-		if found.Started && found.Problem == "" {
+		switch {
+		case found.Newer > 0:
+			c.Note(newer(found))
+		case found.Started && found.Problem == "":
 			run.Dir, run.Status, run.Stale = found.Dir, found.Status, found.Stale
 			run.readCurve()
 		}
@@ -177,6 +180,20 @@ func runSweep(c *Call) (Value, error) {
 		s.Facts.Description = filepath.Base(runs[0].Data.Source)
 	}
 	return s.settle(c)
+}
+
+func newer(s rundir.Summary) string {
+	return fmt.Sprintf("%s was written by a newer version (%d): update etastar to read it", s.Name, s.Newer)
+}
+
+// Failed says why runs failed, "" when none did.
+func (s Sweep) Failed() string {
+	for _, r := range s.Runs {
+		if r.Status.State == rundir.Failed {
+			return strings.Join(s.reasons(), "; ")
+		}
+	}
+	return ""
 }
 
 // settle completes a sweep whose runs are known.
@@ -217,10 +234,29 @@ func (s Sweep) notes() []string {
 		parts = append(parts, fmt.Sprintf("%d %s", tally[st], word))
 	}
 	notes := []string{cost, strings.Join(parts, ", ")}
+	notes = append(notes, s.reasons()...)
 	if n := s.Finished(); n < len(s.Runs) {
 		notes = append(notes, fmt.Sprintf("provisional: %d of %d runs are over; the others have no loss yet", n, len(s.Runs)))
 	}
 	return append(notes, corpus...)
+}
+
+// reasons says why runs failed or were stopped, each reason once.
+func (s Sweep) reasons() []string {
+	var out []string
+	count := map[string]int{}
+	for _, r := range s.Runs {
+		if st := r.Status; (st.State == rundir.Failed || st.State == rundir.Stopped || st.State == rundir.Interrupted) && st.Reason != "" {
+			text := string(st.State) + ": " + st.Reason
+			if count[text]++; count[text] == 1 {
+				out = append(out, text)
+			}
+		}
+	}
+	for i, text := range out {
+		out[i] = countOf(count[text], "run") + " " + text
+	}
+	return out
 }
 
 // corpusNotes says how often the corpus is read, how sure the losses are, and what losses

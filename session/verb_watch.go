@@ -53,7 +53,7 @@ func runWatch(c *Call) (Value, error) {
 	for _, r := range rundir.List(dir) {
 		switch {
 		case r.Newer > 0:
-			unread = append(unread, fmt.Sprintf("%s: written by a newer version (%d)", r.Name, r.Newer))
+			unread = append(unread, newer(r))
 			continue
 		case r.Problem != "":
 			unread = append(unread, r.Name+": "+r.Problem)

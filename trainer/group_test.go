@@ -125,33 +125,67 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// proxy is runs of the usual settings over a text, for benchmarks: 2,048 tokens a step.
+func proxy(d, layers, rates int) []config.Run {
+	var runs []config.Run
+	for i := range rates {
+		r := config.Default(config.Dense(d, layers, 256, 128), 1e-3*float64(i+1))
+		r.Data = config.Data{Source: "synthetic", Tokenizer: "bytes", HeldOut: 0.1, Split: "spread", Bytes: 1 << 20}
+		runs = append(runs, r.For(1<<40))
+	}
+	return runs
+}
+
+// stepping times optimizer steps of groups, one after another.
+func stepping(b *testing.B, groups ...*Group) {
+	b.Helper()
+	var results []StepResult
+	for b.Loop() {
+		for _, g := range groups {
+			var err error
+			if results, err = g.Step(results[:0]); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
+
+// BenchmarkTrain measures tokens a second beside the floor: what the cores in use would
+// train if they did nothing but the FLOPs of a step at their measured peak.
 func BenchmarkTrain(b *testing.B) {
 	for _, s := range []struct {
-		name   string
-		d, l   int
-		rates  int
-		tokens int
-	}{{"33k", 32, 2, 1, 2048}, {"115k", 64, 2, 1, 2048}, {"427k", 128, 2, 1, 2048}, {"1M", 160, 3, 1, 2048}, {"115k×5", 64, 2, 5, 2048}} {
+		name        string
+		d, l, rates int
+	}{{"33k", 32, 2, 1}, {"115k", 64, 2, 1}, {"427k", 128, 2, 1}, {"1M", 160, 3, 1}, {"10M", 384, 6, 1}, {"115k×5", 64, 2, 5}} {
 		b.Run(s.name, func(b *testing.B) {
-			var runs []config.Run
-			for i := range s.rates {
-				r := config.Default(config.Dense(s.d, s.l, 256, 128), 1e-3*float64(i+1))
-				r.Batch = config.Batch{Sequences: s.tokens / 128, Accumulate: 1}
-				r.Data = config.Data{Source: "synthetic", Tokenizer: "bytes", HeldOut: 0.1, Split: "spread", Bytes: 1 << 20}
-				runs = append(runs, r.For(1<<40))
-			}
+			runs := proxy(s.d, s.l, s.rates)
 			g := group(b, runs...)
-			var results []StepResult
-			b.ReportMetric(float64(runs[0].Shape.Params().Total), "params")
-			for b.Loop() {
-				var err error
-				if results, err = g.Step(results[:0]); err != nil {
-					b.Fatal(err)
-				}
+			backend, err := cpu.New(cpu.Options{})
+			if err != nil {
+				b.Fatal(err)
 			}
-			b.ReportMetric(float64(s.rates*s.tokens)*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+			floor := backend.Peak() * float64(min(s.rates, backend.Workers())) / runs[0].Shape.FLOPs().Compute
+			stepping(b, g)
+			rate := float64(s.rates) * float64(runs[0].BatchTokens()) * float64(b.N) / b.Elapsed().Seconds()
+			b.ReportMetric(rate, "tokens/s")
+			b.ReportMetric(floor, "floor-tokens/s")
+			b.ReportMetric(100*rate/floor, "%floor")
+			b.ReportMetric(float64(runs[0].Shape.Params().Total), "params")
 		})
 	}
+}
+
+// BenchmarkTogether is a step of five learning rates: in one group, and in five.
+func BenchmarkTogether(b *testing.B) {
+	runs := proxy(64, 2, 5)
+	b.Run("together", func(b *testing.B) { stepping(b, group(b, runs...)) })
+	b.Run("alone", func(b *testing.B) {
+		var groups []*Group
+		for _, r := range runs {
+			groups = append(groups, group(b, r))
+		}
+		stepping(b, groups...)
+	})
 }
 
 func TestMeasure(t *testing.T) {

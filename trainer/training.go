@@ -106,6 +106,9 @@ func (t *training) train(ctx context.Context) error {
 	if err := t.status(t.active(), rundir.Running, ""); err != nil {
 		return err
 	}
+	if err := t.atEnd(); err != nil {
+		return t.failAll(ctx, err)
+	}
 	for t.group.Active() {
 		if ctx.Err() != nil {
 			t.saveAll()
@@ -119,6 +122,26 @@ func (t *training) train(ctx context.Context) error {
 		}
 		if err := t.after(results); err != nil {
 			return t.failAll(ctx, err)
+		}
+	}
+	return nil
+}
+
+// atEnd records runs whose last checkpoint is their end: something kept that from being
+// written down.
+func (t *training) atEnd() error {
+	for _, run := range t.active() {
+		if t.group.Done() < t.runs[run].Steps() {
+			continue
+		}
+		t.group.Leave(run)
+		st := &t.state[run]
+		st.Step, st.Tokens = t.group.Done(), t.group.Done()*t.runs[run].BatchTokens()
+		if err := t.validate([]int{run}); err != nil {
+			return err
+		}
+		if err := t.end(run, nil); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -275,3 +275,33 @@ func TestStopQueued(t *testing.T) {
 		t.Errorf("taken up again: %+v", s)
 	}
 }
+
+// TestEndNotWrittenDown: a run whose last checkpoint is there but whose end is not (a full
+// disk) is finished without another step.
+func TestEndNotWrittenDown(t *testing.T) {
+	root := t.TempDir()
+	dirs, err := Ask(root, "sweep", []config.Run{small(1e-3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := worker(t).Train(t.Context(), root); err != nil {
+		t.Fatal(err)
+	}
+	before := rundir.Read(dirs[0])
+	out, err := rundir.Open(dirs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := before.Status
+	st.State, st.Reason, st.Val, st.Step = rundir.Failed, "no space left on device", 0, st.Step-3
+	if err := errors.Join(out.SetStatus(st), out.Close(), Again(dirs[0])); err != nil {
+		t.Fatal(err)
+	}
+	if err := worker(t).Train(t.Context(), root); err != nil {
+		t.Fatal(err)
+	}
+	after := rundir.Read(dirs[0])
+	if after.Status.State != rundir.Finished || after.Status.Step != before.Status.Step || after.Status.Val != before.Status.Val {
+		t.Errorf("finished as %+v, then as %+v", before.Status, after.Status)
+	}
+}

@@ -110,11 +110,19 @@ func (n *notebook) judge() int {
 				message = "waits for the runs of " + c.WaitsFor + "; etastar run --start trains them"
 			}
 		case session.Done:
-			x, ok := c.Value.(session.Expectation)
-			if !ok || x.Met {
+			switch v := c.Value.(type) {
+			case session.Expectation:
+				if !v.Met {
+					code, message = worse(code, Unmet), "expectation not met: "+v.Path+": "+v.Said
+				}
+			case session.Sweep:
+				if message = v.Failed(); message != "" {
+					code = worse(code, Failed)
+				}
+			}
+			if message == "" {
 				continue
 			}
-			code, message = worse(code, Unmet), "expectation not met: "+x.Path+": "+x.Said
 		}
 		complain(n.err, n.path, c.Line, at, message)
 	}

@@ -356,3 +356,16 @@ func TestRunsInterrupted(t *testing.T) {
 		}
 	}
 }
+
+// TestFailedRunsFail: a notebook whose runs failed says why and does not exit with 0.
+func TestFailedRunsFail(t *testing.T) {
+	root := everyState(t)
+	path := filepath.Join(filepath.Dir(root), "n.md")
+	if err := os.WriteFile(path, []byte("```eta\nr = watch \"runs\"\n```\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, stderr bytes.Buffer
+	if code := (Run{Path: path, Out: &out, Err: &stderr}).Do(t.Context()); code != Failed || !strings.Contains(stderr.String(), "1 run failed: no data") {
+		t.Errorf("code %d, %s", code, stderr.String())
+	}
+}
