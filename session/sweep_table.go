@@ -10,10 +10,14 @@ import (
 
 func micro(x float64) float64 { return math.Round(x*1e6) / 1e6 }
 
-// sweepTable is the sweep as curves and law take it: one row a run with a horizon. A
-// stable run that others branch from has no loss of its own at a horizon and is left out.
+// sweepTable is the sweep as curves and law take it: one row a run with a horizon. N is
+// without embedding and head, N_active those of it that a token goes through,
+// FLOPs_per_token the M of DeepSeek (arXiv 2401.02954, eq. 2), FLOPs is M·D. A stable run that others branch from has no loss of its own at a horizon and is left out.
 func sweepTable(runs []SweepRun) *table.Table {
-	names := []string{"N", "D", "batch_tokens", "lr", "val_loss", "val_se", "FLOPs", "N_total", "d_model", "layers", "experts", "seed", "step"}
+	names := []string{
+		"N", "D", "batch_tokens", "lr", "val_loss", "val_se", "FLOPs", "N_total", "N_active", "N_nonembedding", "FLOPs_per_token",
+		"d_model", "layers", "experts", "top_k", "seed", "step",
+	}
 	columns := make([]*table.Column, len(names))
 	for i, n := range names {
 		columns[i] = &table.Column{Name: n, Kind: table.Number}
@@ -42,8 +46,8 @@ func sweepTable(runs []SweepRun) *table.Table {
 		}
 		for i, v := range []float64{
 			float64(p.WithoutVocabulary), float64(r.Config.TrainedTokens()), float64(r.Config.BatchTokens()), r.Config.LR, loss, se,
-			float64(r.Config.TrainedTokens()) * s.FLOPs().M, float64(p.Total), float64(s.DModel), float64(s.Layers), float64(s.Experts),
-			float64(r.Config.Seed), float64(r.Status.Step),
+			float64(r.Config.TrainedTokens()) * s.FLOPs().M, float64(p.Total), float64(p.ActiveWithoutVoc), float64(p.NonEmbedding), s.FLOPs().M,
+			float64(s.DModel), float64(s.Layers), float64(s.Experts), float64(s.TopK), float64(r.Config.Seed), float64(r.Status.Step),
 		} {
 			columns[i].Numbers = append(columns[i].Numbers, v)
 		}
