@@ -36,6 +36,7 @@ var every = []Op{
 	Zero{},
 	Sum{},
 	Stats{},
+	Log{},
 	GradNorm{},
 	AdamW{},
 }

@@ -7,11 +7,13 @@ import (
 	"github.com/etastar/etastar/kernels/internal/simd"
 )
 
-// Attention works on blocks of this many queries and keys. The scores of a block take
-// 48 KB; queries are a multiple of the rows of every micro-kernel.
+// Attention works on blocks of this many queries and keys. Scores are kept transposed,
+// a row a key and a column a query: what a softmax does is then the same for every lane,
+// and the small head dimension is never the one that vectors run along. The scores of a
+// block take 16 KB.
 const (
-	queryBlock = 48
-	keyBlock   = 256
+	queryBlock = simd.Columns
+	keyBlock   = 4 * queryBlock
 )
 
 // heads is the geometry of one attention operation. Row i of head j of the queries
@@ -30,69 +32,69 @@ func newHeads(h kernels.Heads, seq int, scale float32) heads {
 	}
 }
 
-// key and value are the matrices of one key-value head of the sequence at row.
-func (h *heads) key(qk []float32, row, kv int) simd.Mat {
-	return simd.Rows(qk[row*h.qkCols+(h.query+kv)*h.dim:], h.qkCols)
+// key and value are where one key-value head of the sequence at row starts.
+func (h *heads) key(qk []float32, row, kv int) []float32 {
+	return qk[row*h.qkCols+(h.query+kv)*h.dim:]
 }
 
-func (h *heads) value(qkv []float32, row, kv int) simd.Mat {
-	return simd.Rows(qkv[row*h.qkvCols+(h.query+h.keyValue+kv)*h.dim:], h.qkvCols)
+func (h *heads) value(qkv []float32, row, kv int) []float32 {
+	return qkv[row*h.qkvCols+(h.query+h.keyValue+kv)*h.dim:]
 }
 
-// packBlocks packs rows of m in blocks of keyBlock.
-func (h *heads) packBlocks(w *worker, dst []float32, m simd.Mat, trans bool) {
-	for j := 0; j < h.seq; j += keyBlock {
-		n := min(keyBlock, h.seq-j)
-		part := simd.Mat{V: m.V[j*m.Row:], Row: m.Row, Col: m.Col}
-		if trans {
-			w.set.Pack(dst[h.dim*j:], part.T(), h.dim, n)
-		} else {
-			w.set.Pack(dst[w.set.PackLen(1, h.dim)*j:], part, n, h.dim)
-		}
+// compact copies the rows of a head to dst, one after another.
+func (h *heads) compact(dst, src []float32, stride int) {
+	for i := range h.seq {
+		copy(dst[i*h.dim:(i+1)*h.dim], src[i*stride:])
 	}
 }
 
-// packLen is the length of dst for packBlocks.
-func (h *heads) packLen(s *simd.Set, trans bool) int {
-	if trans {
-		return s.PackLen(h.dim, h.seq)
+// columns transposes n rows of a head to the columns of dst [dim, queryBlock]; what is
+// left of them is zero.
+func (h *heads) columns(w *worker, dst, src []float32, stride, n int) {
+	if n < queryBlock {
+		clear(dst)
 	}
-	return h.seq * s.PackLen(1, h.dim)
+	w.set.Transpose(dst, queryBlock, src, stride, n, h.dim)
 }
 
-// span is the part of a block of keys that a block of queries sees.
-type span struct {
-	from  int // first key
-	depth int // keys in the block
-	used  int // keys that any of the queries sees
-	cols  int // those, up to whole panels
+// products writes (keys·x)ᵀ of a block: keys [n, dim], x [dim, queryBlock].
+func (h *heads) products(w *worker, dst, keys, x []float32, n int) {
+	w.set.GemmInPlace(n, queryBlock, h.dim, 1, simd.Rows(keys, h.dim), simd.Rows(x, queryBlock), dst, queryBlock, false)
 }
 
-func (h *heads) span(w *worker, key, lastQuery int) span {
-	s := span{from: key, depth: min(keyBlock, h.seq-key)}
-	s.used = min(s.depth, lastQuery-key+1)
-	width := w.set.Width()
-	s.cols = min(s.depth, (s.used+width-1)/width*width)
-	return s
+// mix is dst = valuesᵀ·p, or dst += the same with add: values [n, dim], p [n, queryBlock].
+func (h *heads) mix(w *worker, dst, values, p []float32, n int, add bool) {
+	w.set.GemmInPlace(h.dim, queryBlock, n, 1, simd.Rows(values, h.dim).T(), simd.Rows(p, queryBlock), dst, queryBlock, add)
 }
 
-// seen is how many keys of the block the query sees: those up to itself.
-func (s *span) seen(query int) int { return max(0, min(s.depth, query-s.from+1)) }
+// mask hides from query q+j the keys after it; the first row of scores is key.
+func mask(scores []float32, key, q, rows int) {
+	for j := max(1, key-q); j < min(rows, key-q+keyBlock); j++ {
+		at := (q - key + j) * queryBlock
+		copy(scores[at:at+j], minusInf[:])
+	}
+}
+
+var minusInf = func() (v [queryBlock]float32) {
+	for i := range v {
+		v[i] = float32(math.Inf(-1))
+	}
+	return v
+}()
 
 func (c *compiler) attention(o kernels.Attention) step {
 	h := newHeads(o.Heads, o.Seq, o.Scale)
 	y, lse, largest, qk, qkv := c.loc(o.Y), c.loc(o.LSE), c.loc(o.MaxLogit), c.loc(o.QK), c.loc(o.QKV)
-	keys, values := c.reserve(h.packLen(c.set, true)), c.reserve(h.packLen(c.set, false))
-	scores, state := c.reserve(queryBlock*keyBlock), c.reserve(2*queryBlock)
+	keys, values := c.reserve(h.seq*h.dim), c.reserve(h.seq*h.dim)
+	queries, outs := c.reserve(h.dim*queryBlock), c.reserve(h.dim*queryBlock)
+	scores := c.reserve(keyBlock * queryBlock)
 	return func(w *worker) error {
 		a := &w.attend // not a local: it would be on the heap in every step
 		*a = attend{
 			worker: w, heads: h, qk: w.f(qk), y: w.f(y), lse: w.f(lse),
-			keys: w.f(keys), values: w.f(values), scores: w.f(scores),
-			top: w.f(state)[:queryBlock], sum: w.f(state)[queryBlock:],
+			keys: w.f(keys), values: w.f(values), queries: w.f(queries), outs: w.f(outs), scores: w.f(scores),
 		}
-		if largest.n > 0 {
-			a.largest = w.f(largest)
+		if a.largest = w.f(largest); w.chunk == 0 {
 			for i := range a.largest {
 				a.largest[i] = float32(math.Inf(-1))
 			}
@@ -100,8 +102,8 @@ func (c *compiler) attention(o kernels.Attention) step {
 		group := h.query / h.keyValue
 		for row := 0; row < qk.rows; row += h.seq {
 			for kv := range h.keyValue {
-				h.packBlocks(w, a.keys, h.key(a.qk, row, kv), true)
-				h.packBlocks(w, a.values, h.value(w.f(qkv), row, kv), false)
+				h.compact(a.keys, h.key(a.qk, row, kv), h.qkCols)
+				h.compact(a.values, h.value(w.f(qkv), row, kv), h.qkvCols)
 				for head := kv * group; head < (kv+1)*group; head++ {
 					for q := 0; q < h.seq; q += queryBlock {
 						a.block(row, head, q)
@@ -117,55 +119,47 @@ func (c *compiler) attention(o kernels.Attention) step {
 type attend struct {
 	*worker
 	heads
-	qk, y, lse, largest  []float32
-	keys, values, scores []float32
-	top, sum             []float32 // largest logit and sum of exponentials of each query
+	qk, y, lse, largest []float32
+	keys, values        []float32 // of one head [seq, dim]
+	queries, outs       []float32 // of a block [dim, queryBlock]
+	scores              []float32 // of a block [keyBlock, queryBlock]
+
+	top, shift, sum, factor [queryBlock]float32
 }
 
-// block attends from a block of queries, the first of them q, over all keys they see.
+// block attends from a block of queries, the first of them q, over all keys they see. It
+// keeps the largest score so far and the sum of exponentials relative to it, and rescales
+// what is gathered when it grows (Milakov and Gimelshein 2018).
 func (a *attend) block(row, head, q int) {
 	rows, d, ld := min(queryBlock, a.seq-q), a.dim, a.query*a.dim
-	queries := simd.Rows(a.qk[(row+q)*a.qkCols+head*d:], a.qkCols)
-	out := a.y[(row+q)*ld+head*d:]
+	a.columns(a.worker, a.queries, a.qk[(row+q)*a.qkCols+head*d:], a.qkCols, rows)
+	a.top, a.sum = minusInf, [queryBlock]float32{}
 	for key := 0; key < q+rows; key += keyBlock {
-		s := a.span(a.worker, key, q+rows-1)
-		a.set.GemmPacked(a.pack, rows, s.cols, d, 1, queries, a.keys[d*key:], d, a.scores, keyBlock, false)
-		for i := range rows {
-			a.softmax(i, a.scores[i*keyBlock:i*keyBlock+s.cols], s.seen(q+i), out[i*ld:i*ld+d], key == 0)
+		n := min(keyBlock, q+rows-key)
+		s := a.scores[:n*queryBlock]
+		a.products(a.worker, s, a.keys[key*d:], a.queries, n)
+		mask(s, key, q, rows)
+		a.set.ColMax(s, a.top[:])
+		a.factor = a.shift
+		a.set.Scale(a.shift[:], a.top[:], a.scale)
+		if key > 0 {
+			a.set.Axpy(a.factor[:], a.shift[:], -1)
+			a.set.ExpSum(a.factor[:], a.factor[:], 1, 0)
+			a.set.ColScale(a.sum[:], a.factor[:])
+			a.set.ColScale(a.outs, a.factor[:])
 		}
-		a.set.GemmPacked(a.pack, rows, d, s.used, 1, simd.Rows(a.scores, keyBlock),
-			a.values[a.set.PackLen(1, d)*key:], s.depth, out, ld, key > 0)
+		a.set.ColExp(s, a.shift[:], a.sum[:], a.scale)
+		a.mix(a.worker, a.outs, a.values[key*d:], s, n, key > 0)
 	}
+	for i, sum := range a.sum {
+		a.factor[i] = 1 / sum
+	}
+	a.set.ColScale(a.outs, a.factor[:])
+	a.set.Transpose(a.y[(row+q)*ld+head*d:], ld, a.outs, queryBlock, d, rows)
 	for i := range rows {
-		o := out[i*ld : i*ld+d]
-		a.set.Scale(o, o, 1/a.sum[i])
-		a.lse[(row+q+i)*a.query+head] = float32(float64(a.top[i]) + math.Log(float64(a.sum[i])))
-		if a.largest != nil && a.top[i] > a.largest[head] {
-			a.largest[head] = a.top[i]
-		}
+		a.lse[(row+q+i)*a.query+head] = float32(float64(a.shift[i]) + math.Log(float64(a.sum[i])))
 	}
-}
-
-// softmax turns a row of scores into exponentials relative to the largest so far, and
-// rescales what the query has gathered (Milakov and Gimelshein 2018).
-func (a *attend) softmax(i int, row []float32, seen int, out []float32, first bool) {
-	clear(row[seen:])
-	if seen == 0 {
-		return
+	if len(a.largest) > 0 {
+		a.largest[head] = max(a.largest[head], a.set.Max(a.shift[:rows]))
 	}
-	row = row[:seen]
-	top := a.scale * a.set.Max(row)
-	if !first && a.top[i] > top {
-		top = a.top[i]
-	}
-	sum := a.set.ExpSum(row, row, a.scale, top)
-	if !first {
-		if top != a.top[i] {
-			f := float32(math.Exp(float64(a.top[i]) - float64(top)))
-			a.sum[i] *= f
-			a.set.Scale(out, out, f)
-		}
-		sum += a.sum[i]
-	}
-	a.top[i], a.sum[i] = top, sum
 }

@@ -22,6 +22,7 @@ type Options struct {
 type Backend struct {
 	set     *simd.Set
 	workers int
+	chunk   int // most rows that go through a program at a time
 }
 
 var _ kernels.Backend = (*Backend)(nil)
@@ -38,7 +39,7 @@ func New(o Options) (*Backend, error) {
 	if o.Workers == 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
-	return &Backend{set, o.Workers}, nil
+	return &Backend{set, o.Workers, chunkRows}, nil
 }
 
 // ISAs lists the instruction sets that this machine runs, fastest first.
@@ -103,18 +104,22 @@ func (b *Backend) compileAll(runs int, programs []*kernels.Program, dry bool) ([
 		if p.Space() != space {
 			return nil, n, fmt.Errorf("program %s is over another space", p.Name())
 		}
-		c := &compiler{set: b.set, space: space, shared: shared, perRun: perRun, scratch: p.Scratch(), ropes: ropes, dry: dry}
+		c := &compiler{set: b.set, space: space, shared: shared, perRun: perRun, ropes: ropes, dry: dry, chunk: b.chunk}
 		done := &compiled{program: p}
-		for i := range p.Ops() {
-			c.tmp = 0
-			run, err := c.compile(p.Op(i))
-			if err != nil {
-				return nil, n, fmt.Errorf("program %s: op %d: %w", p.Name(), i, err)
+		done.parts = c.parts(p)
+		c.scratch = c.squeeze(p, done.parts)
+		for _, c.part = range done.parts {
+			for i := c.part.from; i < c.part.until; i++ {
+				c.tmp = 0
+				run, err := c.compile(p.Op(i))
+				if err != nil {
+					return nil, n, fmt.Errorf("program %s: op %d: %w", p.Name(), i, err)
+				}
+				done.steps = append(done.steps, run)
+				n.tmp = max(n.tmp, c.tmp)
 			}
-			done.steps = append(done.steps, run)
-			n.tmp = max(n.tmp, c.tmp)
 		}
-		n.scratch = max(n.scratch, p.Scratch().Len)
+		n.scratch = max(n.scratch, c.scratch.Len)
 		list = append(list, done)
 	}
 	for k := range ropes {

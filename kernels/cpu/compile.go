@@ -16,13 +16,16 @@ type compiler struct {
 	ropes                   map[ropeKey]ropeTable
 	dry                     bool // only sizes are wanted
 	tmp                     int  // floats of working memory that the operation takes
+	chunk                   int  // of Backend
+	part                    part // that the operation is in
 }
 
-// loc is where a buffer lies; with n 0 there is none.
+// loc is where a buffer, or a chunk's share of it, lies; with n 0 there is none.
 type loc struct {
 	class      kernels.Class
 	off, n     int
 	rows, cols int
+	step       int // from one chunk to the next
 }
 
 func (c *compiler) loc(b kernels.Buffer) loc {
@@ -37,7 +40,17 @@ func (c *compiler) loc(b kernels.Buffer) loc {
 	case kernels.Scratch:
 		layout = c.scratch
 	}
-	return loc{info.Class, layout.Offset[info.Root-1] + info.Offset, info.Len(), info.Rows(), info.Cols()}
+	l := loc{info.Class, layout.Offset[info.Root-1] + info.Offset, info.Len(), info.Rows(), info.Cols(), 0}
+	if c.part.chunks > 1 && c.part.split[info.Root] {
+		l.n /= c.part.chunks
+		if l.rows == c.part.rows {
+			l.rows /= c.part.chunks
+		}
+		if l.class != kernels.Scratch {
+			l.step = l.n
+		}
+	}
+	return l
 }
 
 func (c *compiler) locs(list []kernels.Buffer) []loc {
@@ -69,7 +82,8 @@ func (w *worker) f(l loc) []float32 {
 	case workClass:
 		mem = w.tmp
 	}
-	return mem[l.off : l.off+l.n : l.off+l.n]
+	off := l.off + w.chunk*l.step
+	return mem[off : off+l.n : off+l.n]
 }
 
 func (w *worker) ints(l loc) []int32 { return asInts(w.f(l)) }
@@ -155,6 +169,8 @@ func (c *compiler) compile(op kernels.Op) (step, error) {
 		return c.sum(o), nil
 	case kernels.Stats:
 		return c.stats(o), nil
+	case kernels.Log:
+		return c.log(o), nil
 	case kernels.GradNorm:
 		return c.gradNorm(o), nil
 	case kernels.AdamW:

@@ -19,11 +19,11 @@ func (c *compiler) matMul(o kernels.MatMul) step {
 	}
 }
 
-// checkTokens reports the first token outside of a table.
-func checkTokens(op string, tokens []int32, limit int) error {
+// checkTokens reports the first token outside of a table; from is the position of the first.
+func checkTokens(op string, tokens []int32, from, limit int) error {
 	for i, t := range tokens {
 		if t < 0 || int(t) >= limit {
-			return fmt.Errorf("%s: %d at position %d is not in 0…%d", op, t, i, limit-1)
+			return fmt.Errorf("%s: %d at position %d is not in 0…%d", op, t, from+i, limit-1)
 		}
 	}
 	return nil
@@ -34,7 +34,7 @@ func (c *compiler) embed(o kernels.Embed) step {
 	scale, d := one(o.Scale), y.cols
 	return func(w *worker) error {
 		ids, from, to := w.ints(tokens), w.f(table), w.f(y)
-		if err := checkTokens("Embed: token", ids, table.rows); err != nil {
+		if err := checkTokens("Embed: token", ids, w.chunk*len(ids), table.rows); err != nil {
 			return err
 		}
 		for i, t := range ids {
@@ -49,7 +49,7 @@ func (c *compiler) embedGrad(o kernels.EmbedGrad) step {
 	scale, d := one(o.Scale), dy.cols
 	return func(w *worker) error {
 		ids, from, to := w.ints(tokens), w.f(dy), w.f(table)
-		if err := checkTokens("EmbedGrad: token", ids, table.rows); err != nil {
+		if err := checkTokens("EmbedGrad: token", ids, w.chunk*len(ids), table.rows); err != nil {
 			return err
 		}
 		for i, t := range ids {
@@ -69,50 +69,32 @@ func (c *compiler) rmsNorm(o kernels.RMSNorm) step {
 		if residual.n > 0 {
 			add, h = w.f(residual), w.f(sum)
 		}
-		for i := range rs {
-			row := in[i*d : (i+1)*d]
+		for from := 0; from < len(rs); from += rowBlock {
+			until := min(from+rowBlock, len(rs))
+			rows := in[from*d : until*d]
 			if residual.n > 0 {
-				s := h[i*d : (i+1)*d]
-				w.set.Axpby(s, row, add[i*d:(i+1)*d], 1, scale)
-				row = s
+				rows = h[from*d : until*d]
+				w.set.Axpby(rows, in[from*d:], add[from*d:], 1, scale)
 			}
-			rs[i] = w.rstd(row, o.Eps)
-			w.set.NormApply(out[i*d:(i+1)*d], row, g, rs[i])
+			w.set.NormRows(out[from*d:], rows, g, rs[from:], until-from, d, d, o.Eps)
 		}
 		return nil
 	}
 }
 
-// rstd is 1/√(mean x² + eps).
-func (w *worker) rstd(x []float32, eps float32) float32 {
-	return float32(1 / math.Sqrt(float64(w.set.SumSq(x))/float64(len(x))+float64(eps)))
-}
+// rowBlock is how many rows a loop takes at a time that goes over them twice.
+const rowBlock = 16
 
 func (c *compiler) rmsNormGrad(o kernels.RMSNormGrad) step {
 	dx, dgain, dy := c.loc(o.DX), c.loc(o.DGain), c.loc(o.DY)
 	x, gain, rstd := c.loc(o.X), c.loc(o.Gain), c.loc(o.RStd)
-	d := x.cols
-	return func(w *worker) error {
-		in, g, dg := w.f(x), w.f(gain), w.f(dgain)
-		from, to := w.f(dy), w.f(dx)
-		for i, r := range w.f(rstd) {
-			at, until := i*d, (i+1)*d
-			w.normGrad(to[at:until], dg, from[at:until], in[at:until], g, r, o.Add)
-		}
-		return nil
+	grad, d := c.set.NormGradRows, x.cols
+	if o.Add {
+		grad = c.set.NormGradAddRows
 	}
-}
-
-// normGrad is the gradient of y = x·r·g with r = 1/√(mean x² + ε):
-// dx = r·dy∘g − x·r³·mean(dy∘g∘x), dg += dy∘x·r.
-func (w *worker) normGrad(dx, dg, dy, x, g []float32, r float32, add bool) {
-	dot := w.set.Dot3(dy, x, g)
-	b := float32(float64(r) * float64(r) * float64(r) * float64(dot) / float64(len(x)))
-	w.set.GainGrad(dg, dy, x, r)
-	if add {
-		w.set.NormGradAdd(dx, dy, x, g, r, b)
-	} else {
-		w.set.NormGrad(dx, dy, x, g, r, b)
+	return func(w *worker) error {
+		grad(w.f(dx), w.f(dy), w.f(x), w.f(gain), w.f(dgain), w.f(rstd), x.rows, d, d, d)
+		return nil
 	}
 }
 

@@ -20,6 +20,7 @@ func (c *compiler) head(o kernels.Head) step {
 	x, wt, targets, loss := c.loc(o.X), c.loc(o.W), c.loc(o.Targets), c.loc(o.Loss)
 	lse, dx, dw, scale := c.loc(o.LSE), c.loc(o.DX), c.loc(o.DW), c.loc(o.Scale)
 	n, d, v := x.rows, x.cols, wt.rows
+	all, _ := c.space.Info(o.Loss)
 	chunk := headChunk(n, v, o.Chunk)
 	logits := c.reserve(chunk * v)
 	mult, grad := one(o.Multiplier), dx.n > 0 || dw.n > 0
@@ -27,12 +28,12 @@ func (c *compiler) head(o kernels.Head) step {
 		in, weights, ids, losses, z := w.f(x), w.mat(wt, false), w.ints(targets), w.f(loss), w.f(logits)
 		for i, t := range ids {
 			if t >= 0 {
-				if err := checkTokens("Head: target", ids[i:i+1], v); err != nil {
+				if err := checkTokens("Head: target", ids[i:i+1], w.chunk*n+i, v); err != nil {
 					return err
 				}
 			}
 		}
-		factor := 1 / float32(n)
+		factor := 1 / float32(all.Len())
 		if scale.n > 0 {
 			factor = w.f(scale)[0]
 		}

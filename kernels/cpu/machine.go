@@ -15,6 +15,7 @@ type step func(w *worker) error
 type compiled struct {
 	program *kernels.Program
 	steps   []step
+	parts   []part
 }
 
 // worker executes runs one after another.
@@ -23,6 +24,7 @@ type worker struct {
 	pack                   *simd.Work
 	shared, state, scratch []float32
 	tmp                    []float32
+	chunk                  int // of the part that executes
 
 	attend     attend
 	attendGrad attendGrad
@@ -87,7 +89,7 @@ func newMachine(b *Backend, runs int, list []*compiled, n needs) *Machine {
 
 // aligned allocates n floats that start on a cache line.
 func aligned(n int) []float32 {
-	v := make([]float32, n+16)
+	v := make([]float32, n+line)
 	skip := int(-uintptr(unsafe.Pointer(&v[0]))%64) / 4
 	return v[skip : skip+n : skip+n]
 }
@@ -136,13 +138,24 @@ func (m *Machine) work(w *worker, c *compiled) {
 			continue
 		}
 		w.state = m.state[run]
-		for i, s := range c.steps {
-			if err := s(w); err != nil {
-				m.errs[run] = fmt.Errorf("program %s: run %d: op %d: %w", c.program.Name(), run, i, err)
-				break
+		if i, err := w.execute(c); err != nil {
+			m.errs[run] = fmt.Errorf("program %s: run %d: op %d: %w", c.program.Name(), run, i, err)
+		}
+	}
+}
+
+// execute does all steps; with an error it returns which of them failed.
+func (w *worker) execute(c *compiled) (int, error) {
+	for _, p := range c.parts {
+		for w.chunk = range p.chunks {
+			for i := p.from; i < p.until; i++ {
+				if err := c.steps[i](w); err != nil {
+					return i, err
+				}
 			}
 		}
 	}
+	return 0, nil
 }
 
 // SetActive implements [kernels.Machine]; runs that do not exist are ignored.

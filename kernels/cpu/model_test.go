@@ -45,6 +45,7 @@ type model struct {
 	tokenLoss                kernels.Buffer
 	fwd, bwd                 []kernels.Op
 	step                     []kernels.Op
+	zero                     kernels.Op
 	dh                       kernels.Buffer
 	scale                    kernels.Buffer
 	blockGrads               []func()
@@ -88,6 +89,7 @@ func newModel(t testing.TB, s shape) *model {
 
 	mean := kernels.Sum{Y: m.loss, X: m.tokenLoss, Scale: 1 / float32(n)}
 	train, eval := sp.Record("train"), sp.Record("eval")
+	train.Add(m.zero)
 	train.Add(m.fwd...)
 	train.Add(m.bwd...)
 	train.Add(mean)
@@ -257,7 +259,7 @@ func (m *model) optimizer() {
 	m.table = m.space.Float("adam", kernels.PerRun, len(m.tensors), kernels.AdamFields)
 	m.stats = m.space.Float("stats", kernels.PerRun, len(m.tensors), kernels.StatFields)
 	o.Table, o.Clip = m.table, m.clip
-	m.bwd = append([]kernels.Op{kernels.Zero{Y: o.Grads}}, m.bwd...)
+	m.zero = kernels.Zero{Y: o.Grads}
 	m.step = []kernels.Op{
 		kernels.GradNorm{Norm: m.norm, Clip: m.clip, Grads: o.Grads, MaxNorm: m.limit},
 		o,

@@ -20,6 +20,7 @@ type rig struct {
 	fill  map[kernels.Buffer][]float64
 	ints  map[kernels.Buffer][]int32
 	m     *Machine
+	chunk int // rows, if not the backend's
 }
 
 func newRig(t testing.TB, isa string, seed uint64) *rig {
@@ -101,6 +102,9 @@ func (r *rig) run(ops ...kernels.Op) {
 		r.Fatal(err)
 	}
 	backend := must[*Backend](r)(New(Options{ISA: r.isa}))
+	if r.chunk > 0 {
+		backend.chunk = r.chunk
+	}
 	r.m = must[kernels.Machine](r)(backend.Load(1, p)).(*Machine)
 	defer r.m.Close()
 	poison(r.m)

@@ -57,19 +57,20 @@ func (r *rotary) rows(w *worker, what string) ([]int32, error) {
 		return nil, nil
 	}
 	p := w.ints(r.positions)
-	return p, checkTokens(what, p, r.limit)
+	return p, checkTokens(what, p, w.chunk*len(p), r.limit)
 }
 
-func (r *rotary) turn(w *worker, x []float32, position int32, sign float32) {
+// turn writes the rotation of n heads, one after another in x, to y, which may be x.
+func (r *rotary) turn(w *worker, y, x []float32, n int, position int32, sign float32) {
 	half := r.dim / 2
 	t := r.table[int(position)*r.dim : (int(position)+1)*r.dim]
-	w.set.Rotate(x[:half], x[half:], t[:half], t[half:], sign)
+	w.set.RotateRows(y, y[half:], x, x[half:], t[:half], t[half:], n, r.dim, r.dim, sign)
 }
 
 func (c *compiler) qkNormRope(o kernels.QKNormRope) step {
 	qk, qkv := c.loc(o.QK), c.loc(o.QKV)
 	qgain, kgain, rstd := c.loc(o.QGain), c.loc(o.KGain), c.loc(o.RStd)
-	h, d := o.Heads.Query+o.Heads.KeyValue, o.Heads.Dim
+	q, k, d := o.Heads.Query, o.Heads.KeyValue, o.Heads.Dim
 	rope := c.rotary(o.Theta, o.Positions, d, o.MaxPosition)
 	return func(w *worker) error {
 		positions, err := rope.rows(w, "QKNormRope: position")
@@ -82,24 +83,18 @@ func (c *compiler) qkNormRope(o kernels.QKNormRope) step {
 		}
 		in, out := w.f(qkv), w.f(qk)
 		for i := range qk.rows {
-			from, to := in[i*qkv.cols:], out[i*qk.cols:(i+1)*qk.cols]
-			if rs == nil {
-				copy(to, from)
+			x, y := in[i*qkv.cols:i*qkv.cols+qk.cols], out[i*qk.cols:(i+1)*qk.cols]
+			switch {
+			case rs != nil:
+				r := rs[i*(q+k) : (i+1)*(q+k)]
+				w.set.NormRows(y, x, gq, r, q, d, d, o.Eps)
+				w.set.NormRows(y[q*d:], x[q*d:], gk, r[q:], k, d, d, o.Eps)
+				x = y
+			case positions == nil:
+				copy(y, x)
 			}
-			for j := range h {
-				x, y := from[j*d:(j+1)*d], to[j*d:(j+1)*d]
-				if rs != nil {
-					g := gq
-					if j >= o.Heads.Query {
-						g = gk
-					}
-					r := w.rstd(x, o.Eps)
-					rs[i*h+j] = r
-					w.set.NormApply(y, x, g, r)
-				}
-				if positions != nil {
-					rope.turn(w, y, positions[i], 1)
-				}
+			if positions != nil {
+				rope.turn(w, y, x, q+k, positions[i], 1)
 			}
 		}
 		return nil
@@ -110,9 +105,9 @@ func (c *compiler) qkNormRopeGrad(o kernels.QKNormRopeGrad) step {
 	dqk, dqkv, qkv := c.loc(o.DQK), c.loc(o.DQKV), c.loc(o.QKV)
 	qgain, kgain, rstd := c.loc(o.QGain), c.loc(o.KGain), c.loc(o.RStd)
 	dqgain, dkgain := c.loc(o.DQGain), c.loc(o.DKGain)
-	h, d := o.Heads.Query+o.Heads.KeyValue, o.Heads.Dim
+	q, k, d := o.Heads.Query, o.Heads.KeyValue, o.Heads.Dim
 	rope := c.rotary(o.Theta, o.Positions, d, o.MaxPosition)
-	turned := c.reserve(d)
+	turned := c.reserve(dqk.cols)
 	return func(w *worker) error {
 		positions, err := rope.rows(w, "QKNormRopeGrad: position")
 		if err != nil {
@@ -124,26 +119,18 @@ func (c *compiler) qkNormRopeGrad(o kernels.QKNormRopeGrad) step {
 		}
 		from, to, t := w.f(dqk), w.f(dqkv), w.f(turned)
 		for i := range dqk.rows {
-			src, dst := from[i*dqk.cols:], to[i*dqkv.cols:]
-			for j := range h {
-				y := t
-				if rs == nil {
-					y = dst[j*d : (j+1)*d]
-				}
-				copy(y, src[j*d:(j+1)*d])
-				if positions != nil {
-					rope.turn(w, y, positions[i], -1)
-				}
-				if rs == nil {
-					continue
-				}
-				g, dg := gq, dgq
-				if j >= o.Heads.Query {
-					g, dg = gk, dgk
-				}
-				x := in[i*qkv.cols+j*d : i*qkv.cols+(j+1)*d]
-				w.normGrad(dst[j*d:(j+1)*d], dg, y, x, g, rs[i*h+j], false)
+			dy, dx := from[i*dqk.cols:(i+1)*dqk.cols], to[i*dqkv.cols:i*dqkv.cols+dqk.cols]
+			if positions != nil {
+				rope.turn(w, t, dy, q+k, positions[i], -1)
+				dy = t
 			}
+			if rs == nil {
+				copy(dx, dy)
+				continue
+			}
+			x, r := in[i*qkv.cols:i*qkv.cols+dqk.cols], rs[i*(q+k):(i+1)*(q+k)]
+			w.set.NormGradRows(dx, dy, x, gq, dgq, r, q, d, d, d)
+			w.set.NormGradRows(dx[q*d:], dy[q*d:], x[q*d:], gk, dgk, r[q:], k, d, d, d)
 		}
 		return nil
 	}

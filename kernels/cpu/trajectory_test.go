@@ -225,6 +225,7 @@ func TestTogetherAlone(t *testing.T) {
 			m := newModel(t, s)
 			load := func(workers, runs int) *Machine {
 				b := must[*Backend](t)(New(Options{ISA: isa, Workers: workers}))
+				b.chunk = s.seq
 				mem := must[kernels.Machine](t)(b.Load(runs, m.train, m.eval)).(*Machine)
 				t.Cleanup(func() { mem.Close() })
 				poison(mem)

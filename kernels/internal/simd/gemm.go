@@ -57,7 +57,7 @@ func (s *Set) Gemm(w *Work, m, n, k int, alpha float32, a, b Mat, c []float32, l
 	// Few rows do not repay the copy of B, if its rows can be read as they are.
 	if b.Col == 1 && m <= 2*s.tile {
 		full := n - n%(2*s.lanes)
-		s.inPlace(w, m, full, k, alpha, a, b, c, ldc, add)
+		s.GemmInPlace(m, full, k, alpha, a, b, c, ldc, add)
 		b.V, c, n = b.V[min(full, len(b.V)):], c[min(full, len(c)):], n-full
 	}
 	for j := 0; j < n; j += blockN {
@@ -71,9 +71,9 @@ func (s *Set) Gemm(w *Work, m, n, k int, alpha float32, a, b Mat, c []float32, l
 	}
 }
 
-// inPlace is Gemm without a copy of B, whose rows are contiguous, for n a multiple of
-// the tile's width.
-func (s *Set) inPlace(w *Work, m, n, k int, alpha float32, a, b Mat, c []float32, ldc int, add bool) {
+// GemmInPlace is Gemm without a copy of B, whose rows are contiguous, for n a multiple
+// of Width and k at least 1.
+func (s *Set) GemmInPlace(m, n, k int, alpha float32, a, b Mat, c []float32, ldc int, add bool) {
 	width := 2 * s.lanes
 	for i := 0; i < m; {
 		t := s.fit(m-i, 2)
@@ -164,23 +164,36 @@ func (s *Set) packPanel(dst []float32, b Mat, k, cols, width int) {
 	if cols < width {
 		clear(dst)
 	}
-	j := 0
-	if b.Row == 1 && s.transpose != nil && k >= 8 {
-		whole := k - k%8
-		for ; j+8 <= cols; j += 8 {
-			_ = b.V[(j+7)*b.Col+k-1]
-			s.transpose(&dst[j], &b.V[j*b.Col], b.Col, whole, width)
-			for l := whole; l < k; l++ {
-				for i := range 8 {
-					dst[l*width+j+i] = b.V[(j+i)*b.Col+l]
+	if b.Row == 1 {
+		s.Transpose(dst, width, b.V, b.Col, cols, k)
+		return
+	}
+	for j := range cols {
+		col := b.V[j*b.Col:]
+		for l := range k {
+			dst[l*width+j] = col[l*b.Row]
+		}
+	}
+}
+
+// Transpose is dst[j·ldd+i] = src[i·lds+j] for i < rows, j < cols.
+func (s *Set) Transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
+	i, whole := 0, cols-cols%8
+	if s.transpose != nil && whole > 0 {
+		for ; i+8 <= rows; i += 8 {
+			_, _ = dst[(whole-1)*ldd+i+7], src[(i+7)*lds+whole-1]
+			s.transpose(&dst[i], &src[i*lds], lds, whole, ldd)
+			for j := whole; j < cols; j++ {
+				for r := i; r < i+8; r++ {
+					dst[j*ldd+r] = src[r*lds+j]
 				}
 			}
 		}
 	}
-	for ; j < cols; j++ {
-		col := b.V[j*b.Col:]
-		for l := range k {
-			dst[l*width+j] = col[l*b.Row]
+	for ; i < rows; i++ {
+		row := src[i*lds : i*lds+cols]
+		for j, v := range row {
+			dst[j*ldd+i] = v
 		}
 	}
 }

@@ -28,9 +28,6 @@ func generic() *Set {
 		SumSq:  func(x []float32) float32 { return dotGeneric(x, x) },
 		SumAbs: func(x []float32) float32 { return reduce(len(x), func(i int) float32 { return abs(x[i]) }) },
 		Dot:    dotGeneric,
-		Dot3: func(x, y, z []float32) float32 {
-			return reduce(len(x), func(i int) float32 { return x[i] * y[i] * z[i] })
-		},
 		Max: func(x []float32) float32 {
 			m := float32(math.Inf(-1))
 			for _, v := range x {
@@ -64,36 +61,54 @@ func generic() *Set {
 				d[i] = p[i] * scale * (d[i] - delta)
 			}
 		},
-		NormApply: func(y, x, g []float32, r float32) {
-			x, g = x[:len(y)], g[:len(y)]
-			for i := range y {
-				y[i] = x[i] * r * g[i]
+		ColMax: func(x, top []float32) {
+			for i, v := range x {
+				top[i%Columns] = max(top[i%Columns], v)
 			}
 		},
-		NormGrad: func(dx, dy, x, g []float32, a, b float32) {
-			dy, x, g = dy[:len(dx)], x[:len(dx)], g[:len(dx)]
-			for i := range dx {
-				dx[i] = a*dy[i]*g[i] - b*x[i]
+		ColExp: func(x, shift, sum []float32, scale float32) {
+			for i, v := range x {
+				x[i] = expGeneric(scale*v - shift[i%Columns])
+				sum[i%Columns] += x[i]
 			}
 		},
-		NormGradAdd: func(dx, dy, x, g []float32, a, b float32) {
-			dy, x, g = dy[:len(dx)], x[:len(dx)], g[:len(dx)]
-			for i := range dx {
-				dx[i] += a*dy[i]*g[i] - b*x[i]
+		ColDot: func(x, y, sum []float32) {
+			y = y[:len(x)]
+			for i, v := range x {
+				sum[i%Columns] += v * y[i]
 			}
 		},
-		GainGrad: func(dg, dy, x []float32, r float32) {
-			dy, x = dy[:len(dg)], x[:len(dg)]
-			for i := range dg {
-				dg[i] += dy[i] * x[i] * r
+		ColScale: func(x, f []float32) {
+			for i := range x {
+				x[i] *= f[i%Columns]
 			}
 		},
-		Rotate: func(lo, hi, c, s []float32, sign float32) {
-			hi, c, s = hi[:len(lo)], c[:len(lo)], s[:len(lo)]
-			for i := range lo {
-				a, b, t := lo[i], hi[i], s[i]*sign
-				lo[i] = a*c[i] - b*t
-				hi[i] = b*c[i] + a*t
+		ColSoftmaxGrad: func(p, d, lse, delta []float32, scale float32) {
+			d = d[:len(p)]
+			for i := range p {
+				p[i] = expGeneric(scale*p[i] - lse[i%Columns])
+				d[i] = p[i] * scale * (d[i] - delta[i%Columns])
+			}
+		},
+		NormRows: func(y, x, g, r []float32, n, ldx, ldy int, eps float32) {
+			d := len(g)
+			for i := range n {
+				row := x[i*ldx : i*ldx+d]
+				r[i] = 1 / sqrt(dotGeneric(row, row)/float32(d)+eps)
+				for j, v := range row {
+					y[i*ldy+j] = v * r[i] * g[j]
+				}
+			}
+		},
+		NormGradRows:    normGradGeneric(false),
+		NormGradAddRows: normGradGeneric(true),
+		RotateRows: func(ylo, yhi, lo, hi, c, s []float32, n, ldx, ldy int, sign float32) {
+			for i := range n {
+				for j := range c {
+					a, b, t := lo[i*ldx+j], hi[i*ldx+j], s[j]*sign
+					ylo[i*ldy+j] = a*c[j] - b*t
+					yhi[i*ldy+j] = b*c[j] + a*t
+				}
 			}
 		},
 		Swiglu: func(y, g, u []float32) {
@@ -125,6 +140,25 @@ func generic() *Set {
 		lanes:     2,
 		tile:      2,
 		micro:     [2][]micro{{{2, gemmGeneric}, {1, gemmGeneric1}}, {{2, gemmGeneric}, {1, gemmGeneric1}}},
+	}
+}
+
+func normGradGeneric(add bool) func(dx, dy, x, g, dg, r []float32, n, lddx, lddy, ldx int) {
+	return func(dx, dy, x, g, dg, r []float32, n, lddx, lddy, ldx int) {
+		d := len(g)
+		for i := range n {
+			to, from, in := dx[i*lddx:i*lddx+d], dy[i*lddy:i*lddy+d], x[i*ldx:i*ldx+d]
+			dot := reduce(d, func(j int) float32 { return from[j] * g[j] * in[j] })
+			f := r[i] * r[i] * dot / float32(d)
+			for j := range to {
+				dg[j] += from[j] * in[j] * r[i]
+				v := r[i] * (from[j]*g[j] - in[j]*f)
+				if add {
+					v += to[j]
+				}
+				to[j] = v
+			}
+		}
 	}
 }
 

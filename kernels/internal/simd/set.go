@@ -2,6 +2,9 @@ package simd
 
 import "fmt"
 
+// Columns is the length of a row in the loops over columns, a multiple of every Width.
+const Columns = 32
+
 // Set is the loops of one instruction set. Slices of one call have the length of the
 // first, which may be 0 except where a result is returned; outputs may be the same
 // slice as inputs but must not overlap them otherwise.
@@ -14,10 +17,9 @@ type Set struct {
 	Scale func(y, x []float32, a float32)
 	Axpby func(y, x, z []float32, a, b float32)
 
-	// Sum, SumSq, SumAbs are Σx, Σx², Σ|x|; Dot is Σx·y; Dot3 is Σx·y·z.
+	// Sum, SumSq, SumAbs are Σx, Σx², Σ|x|; Dot is Σx·y.
 	Sum, SumSq, SumAbs func(x []float32) float32
 	Dot                func(x, y []float32) float32
-	Dot3               func(x, y, z []float32) float32
 	// Max is the largest x, MaxAbs the largest |x|. A NaN may be passed over.
 	Max, MaxAbs func(x []float32) float32
 
@@ -26,15 +28,26 @@ type Set struct {
 	// SoftmaxGrad is d = p·(d − delta)·scale.
 	SoftmaxGrad func(d, p []float32, delta, scale float32)
 
-	// NormApply is y = x·g·r. NormGrad is dx = a·dy·g − b·x, NormGradAdd dx += the same.
-	// GainGrad is dg += dy·x·r.
-	NormApply             func(y, x, g []float32, r float32)
-	NormGrad, NormGradAdd func(dx, dy, x, g []float32, a, b float32)
-	GainGrad              func(dg, dy, x []float32, r float32)
+	// The first slice of these is rows of Columns floats, the vectors after it belong to
+	// every row. ColMax is top[j] = max(top[j], x[·,j]), ColExp x = exp(scale·x − shift[j])
+	// and sum[j] += x[·,j], ColDot sum[j] += x[·,j]·y[·,j], ColScale x = x·f[j].
+	// ColSoftmaxGrad is p = exp(scale·p − lse[j]), d = p·(d − delta[j])·scale.
+	ColMax         func(x, top []float32)
+	ColExp         func(x, shift, sum []float32, scale float32)
+	ColDot         func(x, y, sum []float32)
+	ColScale       func(x, f []float32)
+	ColSoftmaxGrad func(p, d, lse, delta []float32, scale float32)
 
-	// Rotate turns the pairs (lo, hi) by the angle whose cosine and sine are c and
-	// sign·s: lo' = lo·c − hi·s, hi' = hi·c + lo·s.
-	Rotate func(lo, hi, c, s []float32, sign float32)
+	// The loops over rows take n of them, each as long as the gain or the cosines; the
+	// slices that move do so by their ld. NormRows is r = 1/√(mean x² + eps), y = x·g·r.
+	// NormGradRows is its gradient, dx = r·(dy·g − x·r²·mean(dy·g·x)) and dg += dy·x·r;
+	// NormGradAddRows adds to dx.
+	NormRows                      func(y, x, g, r []float32, n, ldx, ldy int, eps float32)
+	NormGradRows, NormGradAddRows func(dx, dy, x, g, dg, r []float32, n, lddx, lddy, ldx int)
+
+	// RotateRows turns the pairs (lo, hi) by the angle whose cosine and sine are c and
+	// sign·s, the same in every row: ylo = lo·c − hi·s, yhi = hi·c + lo·s.
+	RotateRows func(ylo, yhi, lo, hi, c, s []float32, n, ldx, ldy int, sign float32)
 
 	// Swiglu is y = g·σ(g)·u, SwigluGrad its gradients.
 	Swiglu     func(y, g, u []float32)

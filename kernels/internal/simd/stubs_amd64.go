@@ -12,21 +12,6 @@ func scaleAVX2(y []float32, x []float32, a float32)
 func axpbyAVX2(y []float32, x []float32, z []float32, a float32, b float32)
 
 //go:noescape
-func gainGradAVX2(dg []float32, dy []float32, x []float32, r float32)
-
-//go:noescape
-func normApplyAVX2(y []float32, x []float32, g []float32, r float32)
-
-//go:noescape
-func normGradAVX2(dx []float32, dy []float32, x []float32, g []float32, a float32, b float32)
-
-//go:noescape
-func normGradAddAVX2(dx []float32, dy []float32, x []float32, g []float32, a float32, b float32)
-
-//go:noescape
-func rotateAVX2(lo []float32, hi []float32, c []float32, s []float32, sign float32)
-
-//go:noescape
 func expSumAVX2(y []float32, x []float32, scale float32, shift float32) (ret float32)
 
 //go:noescape
@@ -48,9 +33,6 @@ func maxAVX2(x []float32) (ret float32)
 func dotAVX2(x []float32, y []float32) (ret float32)
 
 //go:noescape
-func dot3AVX2(x []float32, y []float32, z []float32) (ret float32)
-
-//go:noescape
 func swigluAVX2(y []float32, g []float32, u []float32)
 
 //go:noescape
@@ -60,7 +42,34 @@ func swigluGradAVX2(dg []float32, du []float32, dy []float32, g []float32, u []f
 func softmaxGradAVX2(d []float32, p []float32, delta float32, scale float32)
 
 //go:noescape
+func colMaxAVX2(x []float32, top []float32)
+
+//go:noescape
+func colExpAVX2(x []float32, shift []float32, sum []float32, scale float32)
+
+//go:noescape
+func colDotAVX2(x []float32, y []float32, sum []float32)
+
+//go:noescape
+func colScaleAVX2(x []float32, f []float32)
+
+//go:noescape
+func colSoftmaxGradAVX2(p []float32, d []float32, lse []float32, delta []float32, scale float32)
+
+//go:noescape
 func adamwAVX2(p []float32, m []float32, v []float32, g []float32, clip float32, step float32, rbias float32, b1 float32, c1 float32, b2 float32, c2 float32, eps float32, decay float32)
+
+//go:noescape
+func normRowsAVX2(y []float32, x []float32, g []float32, r []float32, n int, ldx int, ldy int, eps float32)
+
+//go:noescape
+func normGradRowsAVX2(dx []float32, dy []float32, x []float32, g []float32, dg []float32, r []float32, n int, lddx int, lddy int, ldx int)
+
+//go:noescape
+func normGradAddRowsAVX2(dx []float32, dy []float32, x []float32, g []float32, dg []float32, r []float32, n int, lddx int, lddy int, ldx int)
+
+//go:noescape
+func rotateRowsAVX2(ylo []float32, yhi []float32, lo []float32, hi []float32, c []float32, s []float32, n int, ldx int, ldy int, sign float32)
 
 //go:noescape
 func gemm6x2AVX2(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, n int, alpha float32, add int)
@@ -108,21 +117,6 @@ func scaleAVX512(y []float32, x []float32, a float32)
 func axpbyAVX512(y []float32, x []float32, z []float32, a float32, b float32)
 
 //go:noescape
-func gainGradAVX512(dg []float32, dy []float32, x []float32, r float32)
-
-//go:noescape
-func normApplyAVX512(y []float32, x []float32, g []float32, r float32)
-
-//go:noescape
-func normGradAVX512(dx []float32, dy []float32, x []float32, g []float32, a float32, b float32)
-
-//go:noescape
-func normGradAddAVX512(dx []float32, dy []float32, x []float32, g []float32, a float32, b float32)
-
-//go:noescape
-func rotateAVX512(lo []float32, hi []float32, c []float32, s []float32, sign float32)
-
-//go:noescape
 func expSumAVX512(y []float32, x []float32, scale float32, shift float32) (ret float32)
 
 //go:noescape
@@ -144,9 +138,6 @@ func maxAVX512(x []float32) (ret float32)
 func dotAVX512(x []float32, y []float32) (ret float32)
 
 //go:noescape
-func dot3AVX512(x []float32, y []float32, z []float32) (ret float32)
-
-//go:noescape
 func swigluAVX512(y []float32, g []float32, u []float32)
 
 //go:noescape
@@ -156,7 +147,34 @@ func swigluGradAVX512(dg []float32, du []float32, dy []float32, g []float32, u [
 func softmaxGradAVX512(d []float32, p []float32, delta float32, scale float32)
 
 //go:noescape
+func colMaxAVX512(x []float32, top []float32)
+
+//go:noescape
+func colExpAVX512(x []float32, shift []float32, sum []float32, scale float32)
+
+//go:noescape
+func colDotAVX512(x []float32, y []float32, sum []float32)
+
+//go:noescape
+func colScaleAVX512(x []float32, f []float32)
+
+//go:noescape
+func colSoftmaxGradAVX512(p []float32, d []float32, lse []float32, delta []float32, scale float32)
+
+//go:noescape
 func adamwAVX512(p []float32, m []float32, v []float32, g []float32, clip float32, step float32, rbias float32, b1 float32, c1 float32, b2 float32, c2 float32, eps float32, decay float32)
+
+//go:noescape
+func normRowsAVX512(y []float32, x []float32, g []float32, r []float32, n int, ldx int, ldy int, eps float32)
+
+//go:noescape
+func normGradRowsAVX512(dx []float32, dy []float32, x []float32, g []float32, dg []float32, r []float32, n int, lddx int, lddy int, ldx int)
+
+//go:noescape
+func normGradAddRowsAVX512(dx []float32, dy []float32, x []float32, g []float32, dg []float32, r []float32, n int, lddx int, lddy int, ldx int)
+
+//go:noescape
+func rotateRowsAVX512(ylo []float32, yhi []float32, lo []float32, hi []float32, c []float32, s []float32, n int, ldx int, ldy int, sign float32)
 
 //go:noescape
 func gemm12x2AVX512(k int, a *float32, rs int, cs int, b *float32, bs int, c *float32, ldc int, n int, alpha float32, add int)

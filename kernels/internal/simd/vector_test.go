@@ -71,28 +71,6 @@ var elementwise = []struct {
 		func(x []float64) map[int]float64 { return map[int]float64{0: x[1] * (x[0] - 0.25) * 3} },
 	},
 	{
-		"NormApply", 3, func(s *Set, v [][]float32) { s.NormApply(v[0], v[1], v[2], 3) },
-		func(x []float64) map[int]float64 { return map[int]float64{0: x[1] * x[2] * 3} },
-	},
-	{
-		"NormGrad", 4, func(s *Set, v [][]float32) { s.NormGrad(v[0], v[1], v[2], v[3], 3, 0.5) },
-		func(x []float64) map[int]float64 { return map[int]float64{0: 3*x[1]*x[3] - 0.5*x[2]} },
-	},
-	{
-		"NormGradAdd", 4, func(s *Set, v [][]float32) { s.NormGradAdd(v[0], v[1], v[2], v[3], 3, 0.5) },
-		func(x []float64) map[int]float64 { return map[int]float64{0: x[0] + 3*x[1]*x[3] - 0.5*x[2]} },
-	},
-	{
-		"GainGrad", 3, func(s *Set, v [][]float32) { s.GainGrad(v[0], v[1], v[2], 3) },
-		func(x []float64) map[int]float64 { return map[int]float64{0: x[0] + 3*x[1]*x[2]} },
-	},
-	{
-		"Rotate", 4, func(s *Set, v [][]float32) { s.Rotate(v[0], v[1], v[2], v[3], -1) },
-		func(x []float64) map[int]float64 {
-			return map[int]float64{0: x[0]*x[2] + x[1]*x[3], 1: x[1]*x[2] - x[0]*x[3]}
-		},
-	},
-	{
 		"Swiglu", 3, func(s *Set, v [][]float32) { s.Swiglu(v[0], v[1], v[2]) },
 		func(x []float64) map[int]float64 { return map[int]float64{0: x[1] * sigmoid64(x[1]) * x[2]} },
 	},
@@ -152,28 +130,154 @@ func TestElementwise(t *testing.T) {
 	})
 }
 
+// TestRows walks over rows with gaps, which keep their canaries.
+func TestRows(t *testing.T) {
+	each(t, func(t *testing.T, s *Set) {
+		rapid.Check(t, func(t *rapid.T) {
+			rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 5))
+			n, d := rapid.IntRange(0, 5).Draw(t, "n"), rapid.IntRange(1, 50).Draw(t, "d")
+			a, b, c := d+rapid.IntRange(0, 3).Draw(t, "gap a"), d+rapid.IntRange(0, 3).Draw(t, "gap b"), d+rapid.IntRange(0, 3).Draw(t, "gap c")
+			row := func() guarded { return newGuarded(rng, d) }
+			near := func(what string, got float32, want float64) {
+				if !(abs64(float64(got)-want) <= 1e-5*(1+abs64(want))) {
+					t.Fatalf("%s is %v, want %v", what, got, want)
+				}
+			}
+			y, x, r, g := newGuarded(rng, n*a), newGuarded(rng, n*b), newGuarded(rng, n), row()
+			s.NormRows(y.v, x.v, g.v, r.v, n, b, a, 0.5)
+			for i := range n {
+				sq := 0.5
+				for _, v := range x.v[i*b : i*b+d] {
+					sq += float64(v) * float64(v) / float64(d)
+				}
+				near("r", r.v[i], 1/math.Sqrt(sq))
+				for j := range d {
+					near("y", y.v[i*a+j], float64(x.v[i*b+j])*float64(g.v[j])/math.Sqrt(sq))
+				}
+			}
+			dy, dg, dx := newGuarded(rng, n*c), row(), newGuarded(rng, n*a)
+			old, total := append([]float32(nil), dx.v...), append([]float32(nil), dg.v...)
+			grad, add := s.NormGradRows, rapid.Bool().Draw(t, "add")
+			if add {
+				grad = s.NormGradAddRows
+			}
+			grad(dx.v, dy.v, x.v, g.v, dg.v, r.v, n, a, c, b)
+			for j := range d {
+				want := float64(total[j])
+				for i := range n {
+					want += float64(dy.v[i*c+j]) * float64(x.v[i*b+j]) * float64(r.v[i])
+				}
+				near("dg", dg.v[j], want)
+			}
+			for i := range n {
+				mean, q := 0.0, float64(r.v[i])
+				for j := range d {
+					mean += float64(dy.v[i*c+j]) * float64(g.v[j]) * float64(x.v[i*b+j]) / float64(d)
+				}
+				for j := range d {
+					want := q * (float64(dy.v[i*c+j])*float64(g.v[j]) - float64(x.v[i*b+j])*q*q*mean)
+					if add {
+						want += float64(old[i*a+j])
+					}
+					near("dx", dx.v[i*a+j], want)
+				}
+				for j := d; j < a; j++ {
+					near("gap of dx", dx.v[i*a+j], float64(old[i*a+j]))
+				}
+			}
+			hi, cos, sin, ylo, yhi := newGuarded(rng, n*b), row(), row(), newGuarded(rng, n*a), newGuarded(rng, n*a)
+			s.RotateRows(ylo.v, yhi.v, x.v, hi.v, cos.v, sin.v, n, b, a, -1)
+			for i := range n {
+				for j := range d {
+					p, q, c, s := float64(x.v[i*b+j]), float64(hi.v[i*b+j]), float64(cos.v[j]), -float64(sin.v[j])
+					near("ylo", ylo.v[i*a+j], p*c-q*s)
+					near("yhi", yhi.v[i*a+j], q*c+p*s)
+				}
+			}
+			for _, v := range []guarded{y, x, r, g, dy, dg, dx, hi, cos, sin, ylo, yhi} {
+				v.check(t, "a loop over rows")
+			}
+		})
+	})
+}
+
+func TestColumns(t *testing.T) {
+	each(t, func(t *testing.T, s *Set) {
+		if Columns%s.Width() != 0 {
+			t.Fatalf("%d columns are not whole panels of %d", Columns, s.Width())
+		}
+		rapid.Check(t, func(t *rapid.T) {
+			rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 6))
+			n := rapid.IntRange(0, 9).Draw(t, "n")
+			in, d, f, sum := newGuarded(rng, n*Columns), newGuarded(rng, n*Columns), newGuarded(rng, Columns), newGuarded(rng, Columns)
+			x, y := append([]float32(nil), in.v...), append([]float32(nil), d.v...)
+			was := append([]float32(nil), sum.v...)
+			near := func(what string, got float32, want float64) {
+				if !(abs64(float64(got)-want) <= 1e-5*(1+abs64(want))) {
+					t.Fatalf("%s is %v, want %v", what, got, want)
+				}
+			}
+			column := func(what string, start []float32, add func(sum float64, i, j int) float64) {
+				for j := range Columns {
+					want := float64(start[j])
+					for i := range n {
+						want = add(want, i*Columns+j, j)
+					}
+					near(what, sum.v[j], want)
+				}
+				copy(sum.v, was)
+			}
+			s.ColMax(in.v, sum.v)
+			column("ColMax", was, func(m float64, i, _ int) float64 { return max(m, float64(x[i])) })
+			s.ColDot(in.v, d.v, sum.v)
+			column("ColDot", was, func(m float64, i, _ int) float64 { return m + float64(x[i])*float64(y[i]) })
+			s.ColExp(in.v, f.v, sum.v, 0.5)
+			exp := func(i, j int) float64 { return math.Exp(0.5*float64(x[i]) - float64(f.v[j])) }
+			column("ColExp", was, func(m float64, i, j int) float64 { return m + exp(i, j) })
+			for i := range x {
+				near("exp", in.v[i], exp(i, i%Columns))
+			}
+			copy(in.v, x)
+			s.ColSoftmaxGrad(in.v, d.v, f.v, sum.v, 0.5)
+			for i := range x {
+				p := exp(i, i%Columns)
+				near("p", in.v[i], p)
+				near("d", d.v[i], p*(float64(y[i])-float64(sum.v[i%Columns]))*0.5)
+			}
+			copy(in.v, x)
+			s.ColScale(in.v, f.v)
+			for i := range x {
+				near("ColScale", in.v[i], float64(x[i])*float64(f.v[i%Columns]))
+			}
+			for _, v := range []guarded{in, d, f, sum} {
+				v.check(t, "a loop over columns")
+			}
+		})
+	})
+}
+
 func TestReductions(t *testing.T) {
 	each(t, func(t *testing.T, s *Set) {
 		rapid.Check(t, func(t *rapid.T) {
 			rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 4))
 			n := rapid.IntRange(1, 300).Draw(t, "n")
-			x, y, z := newGuarded(rng, n), newGuarded(rng, n), newGuarded(rng, n)
+			x, y := newGuarded(rng, n), newGuarded(rng, n)
 			if rapid.Bool().Draw(t, "negative") {
 				for i := range x.v {
 					x.v[i] = -1 - float32(math.Abs(float64(x.v[i])))
 				}
 			}
-			var sum, sq, mag, dot, dot3, exp float64
+			var sum, sq, mag, dot, exp float64
 			top, most := math.Inf(-1), 0.0
 			for i := range n {
-				a, b, c := float64(x.v[i]), float64(y.v[i]), float64(z.v[i])
-				sum, sq, mag, dot, dot3 = sum+a, sq+a*a, mag+abs64(a), dot+a*b, dot3+a*b*c
+				a, b := float64(x.v[i]), float64(y.v[i])
+				sum, sq, mag, dot = sum+a, sq+a*a, mag+abs64(a), dot+a*b
 				exp += math.Exp(a - 1)
 				top, most = max(top, a), max(most, abs64(a))
 			}
 			for name, p := range map[string][2]float64{
 				"Sum": {float64(s.Sum(x.v)), sum}, "SumSq": {float64(s.SumSq(x.v)), sq}, "SumAbs": {float64(s.SumAbs(x.v)), mag},
-				"Dot": {float64(s.Dot(x.v, y.v)), dot}, "Dot3": {float64(s.Dot3(x.v, y.v, z.v)), dot3},
+				"Dot":    {float64(s.Dot(x.v, y.v)), dot},
 				"ExpSum": {float64(s.ExpSum(y.v, x.v, 1, 1)), exp},
 			} {
 				if !(abs64(p[0]-p[1]) <= 2e-6*float64(n)+1e-6*abs64(p[1])) {

@@ -2,7 +2,11 @@
 
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 var pointers = []string{"DI", "SI", "R8", "R9", "R10", "R11", "R12", "R13"}
 
@@ -20,7 +24,15 @@ type kernel struct {
 	unroll  int
 	reduce  *reduction
 	body    func(v *vec)
+
+	// A kernel with columns walks over rows of simd.Columns floats, whole ones only: a
+	// column is a slice of one row that belongs to every row. acc is the column that
+	// holds the accumulators.
+	columns []string
+	acc     string
 }
+
+const columns = 32 // simd.Columns
 
 // vec is the body of one vector of the loop: it loads, computes and stores lanes.
 type vec struct {
@@ -32,6 +44,7 @@ type vec struct {
 	mask   string
 	fixed  map[string]string
 	accs   []string
+	dim    string // of a row
 }
 
 // tmp takes a fresh register.
@@ -57,6 +70,12 @@ func (v *vec) at(slice string) string {
 		}
 	}
 	panic("no slice " + slice)
+}
+
+// column is the operand of a column's lanes.
+func (v *vec) column(name string) string {
+	i := slices.Index(v.k.columns, name)
+	return fmt.Sprintf("%d(%s)", v.slot*v.bytes(), pointers[len(v.k.slices)+i])
 }
 
 // load reads the lanes of a slice; lanes past the end are zero.
@@ -159,10 +178,12 @@ func (v *vec) exp(x string) {
 	v.used -= 3
 }
 
-// emit writes the function: an unrolled loop, a loop by one vector, a masked tail.
+// emit writes the function: an unrolled loop, a loop by one vector, a masked tail; with
+// columns an unrolled loop over rows.
 func (k kernel) emit(a *asm) {
 	var params []param
-	for _, s := range k.slices {
+	arrays := append(k.slices[:len(k.slices):len(k.slices)], k.columns...)
+	for _, s := range arrays {
 		params = append(params, param{s, "[]float32"})
 	}
 	for _, s := range k.scalars {
@@ -172,7 +193,7 @@ func (k kernel) emit(a *asm) {
 	v := &vec{asm: a, k: &k, fixed: map[string]string{}}
 	top := a.registers() - 1
 	v.mask = a.reg(top)
-	for i, s := range k.slices {
+	for i, s := range arrays {
 		a.op("MOVQ", fmt.Sprintf("%s_base+%d(FP)", s, off[s]), pointers[i])
 	}
 	a.op("MOVQ", fmt.Sprintf("%s_len+%d(FP)", k.slices[0], off[k.slices[0]]+8), "CX")
@@ -182,6 +203,16 @@ func (k kernel) emit(a *asm) {
 		a.op("VBROADCASTSS", fmt.Sprintf("%s+%d(FP)", s, off[s]), v.fixed[s])
 	}
 	unroll := max(k.unroll, 1)
+	if k.columns != nil {
+		unroll = columns / a.lanes
+	}
+	if k.acc != "" {
+		for v.slot = range unroll {
+			top--
+			v.accs = append(v.accs, a.reg(top))
+			a.op("VMOVUPS", v.column(k.acc), a.reg(top))
+		}
+	}
 	if k.reduce != nil {
 		for range unroll {
 			top--
@@ -212,6 +243,14 @@ func (k kernel) emit(a *asm) {
 		a.mark(tail)
 		a.op("ADDQ", fmt.Sprintf("$%d", n*a.lanes), "CX")
 	}
+	if k.columns != nil {
+		loop(unroll)
+		for v.slot = range v.accs {
+			a.op("VMOVUPS", v.acc(), v.column(k.acc))
+		}
+		a.ret()
+		return
+	}
 	if unroll > 1 {
 		loop(unroll)
 	}
@@ -227,6 +266,110 @@ func (k kernel) emit(a *asm) {
 		a.op("VMOVSS", "X0", fmt.Sprintf("ret+%d(FP)", off["ret"]))
 	}
 	a.ret()
+}
+
+// rows describes a loop over n rows with one or two passes over each.
+type rows struct {
+	name    string
+	slices  []string
+	moving  map[string]string // argument by which a slice moves from row to row; the others stay
+	each    string            // slice with one float a row
+	dim     string            // slice that has the length of a row
+	scalars []string
+	first   func(v *vec) // adds to the scalar sum; may be nil
+	between func(v *vec) // takes the sum of the row from X0
+	second  func(v *vec)
+}
+
+func (k rows) emit(a *asm) {
+	var params []param
+	for _, s := range k.slices {
+		params = append(params, param{s, "[]float32"})
+	}
+	params = append(params, param{"n", "int"})
+	for _, ld := range slices.Compact(slices.Sorted(maps.Values(k.moving))) {
+		params = append(params, param{ld, "int"})
+	}
+	for _, s := range k.scalars {
+		params = append(params, param{s, "float32"})
+	}
+	off := a.begin(k.name, params, false)
+	v := &vec{asm: a, k: &kernel{name: k.name, slices: k.slices}, fixed: map[string]string{}}
+	v.dim = fmt.Sprintf("%s_len+%d(FP)", k.dim, off[k.dim]+8)
+	top := a.registers() - 1
+	v.mask = a.reg(top)
+	for i, s := range k.slices {
+		a.op("MOVQ", fmt.Sprintf("%s_base+%d(FP)", s, off[s]), pointers[i])
+	}
+	for _, s := range append(k.scalars[:len(k.scalars):len(k.scalars)], "row", "sum") {
+		top--
+		v.fixed[s] = a.reg(top)
+	}
+	for _, s := range k.scalars {
+		a.op("VBROADCASTSS", fmt.Sprintf("%s+%d(FP)", s, off[s]), v.fixed[s])
+	}
+	a.op("MOVQ", v.dim, "CX")
+	a.op("ANDQ", fmt.Sprintf("$%d", a.lanes-1), "CX")
+	a.tailMask(v.mask)
+	a.op("MOVQ", fmt.Sprintf("n+%d(FP)", off["n"]), "BX")
+	head, done := a.newLabel("row"), a.newLabel("done")
+	a.op("TESTQ", "BX", "BX")
+	a.op("JLE", done)
+	a.mark(head)
+	if k.first != nil {
+		sum := v.scalar("sum")
+		a.op("VXORPS", sum, sum, sum)
+		v.pass(k.first)
+		a.fold([]string{sum}, "VADDPS")
+		k.between(v)
+	}
+	v.pass(k.second)
+	for i, s := range k.slices {
+		if s == k.each {
+			a.op("ADDQ", "$4", pointers[i])
+		}
+		if ld := k.moving[s]; ld != "" {
+			a.op("MOVQ", fmt.Sprintf("%s+%d(FP)", ld, off[ld]), "DX")
+			a.op("LEAQ", fmt.Sprintf("(%s)(DX*4)", pointers[i]), pointers[i])
+		}
+	}
+	a.op("DECQ", "BX")
+	a.op("JNE", head)
+	a.mark(done)
+	a.ret()
+}
+
+// pass emits a loop over one row, with its masked tail.
+func (v *vec) pass(body func(v *vec)) {
+	loop, tail, end := v.newLabel("loop"), v.newLabel("tail"), v.newLabel("end")
+	v.op("XORQ", "AX", "AX")
+	v.op("MOVQ", v.dim, "CX")
+	v.op("SUBQ", fmt.Sprintf("$%d", v.lanes), "CX")
+	v.op("JLT", tail)
+	v.mark(loop)
+	v.masked, v.used = false, 0
+	body(v)
+	v.op("ADDQ", fmt.Sprintf("$%d", v.bytes()), "AX")
+	v.op("SUBQ", fmt.Sprintf("$%d", v.lanes), "CX")
+	v.op("JGE", loop)
+	v.mark(tail)
+	v.op("CMPQ", "CX", fmt.Sprintf("$-%d", v.lanes))
+	v.op("JEQ", end)
+	v.masked, v.used = true, 0
+	body(v)
+	v.mark(end)
+}
+
+// value is the operand of a row's float.
+func (v *vec) value(slice string) string {
+	return "(" + pointers[slices.Index(v.k.slices, slice)] + ")"
+}
+
+// mean leaves X0 divided by the length of a row.
+func (v *vec) mean() {
+	v.op("VXORPS", "X1", "X1", "X1")
+	v.op("VCVTSI2SSQ", v.dim, "X1", "X1")
+	v.op("VDIVSS", "X1", "X0", "X0")
 }
 
 // fold joins the accumulators and their lanes into lane 0 of X0.

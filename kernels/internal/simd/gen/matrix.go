@@ -134,6 +134,10 @@ func (a *asm) micro(rows, vectors int) {
 			if r%3 > 0 {
 				at += fmt.Sprintf("(R11*%d)", r%3)
 			}
+			if a.wide && vectors == 1 { // a broadcast of its own would serve one product only
+				a.op("VFMADD231PS.BCST", at, bvec(0), acc(r, 0))
+				continue
+			}
 			a.op("VBROADCASTSS", at, bcast(r))
 			for v := range vectors {
 				a.op("VFMADD231PS", bcast(r), bvec(v), acc(r, v))

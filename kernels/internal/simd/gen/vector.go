@@ -25,38 +25,6 @@ func vectorKernels(a *asm) {
 			v.fma(z, x, v.scalar("a"))
 			v.store(z, "y")
 		}},
-		{name: "gainGrad", slices: []string{"dg", "dy", "x"}, scalars: []string{"r"}, body: func(v *vec) {
-			dg, dy, x := v.load("dg"), v.load("dy"), v.load("x")
-			v.mul(x, x, v.scalar("r"))
-			v.fma(dg, x, dy)
-			v.store(dg, "dg")
-		}},
-		{name: "normApply", slices: []string{"y", "x", "g"}, scalars: []string{"r"}, body: func(v *vec) {
-			x, g := v.load("x"), v.load("g")
-			v.mul(x, x, v.scalar("r"))
-			v.mul(x, x, g)
-			v.store(x, "y")
-		}},
-		{name: "normGrad", slices: []string{"dx", "dy", "x", "g"}, scalars: []string{"a", "b"}, body: func(v *vec) {
-			v.store(normGrad(v), "dx")
-		}},
-		{name: "normGradAdd", slices: []string{"dx", "dy", "x", "g"}, scalars: []string{"a", "b"}, body: func(v *vec) {
-			d, dx := normGrad(v), v.load("dx")
-			v.add(d, d, dx)
-			v.store(d, "dx")
-		}},
-		{name: "rotate", slices: []string{"lo", "hi", "c", "s"}, scalars: []string{"sign"}, body: func(v *vec) {
-			lo, hi, c, s := v.load("lo"), v.load("hi"), v.load("c"), v.load("s")
-			t := v.tmp()
-			v.mul(s, s, v.scalar("sign"))
-			v.mul(t, hi, s)
-			v.mul(hi, hi, c)
-			v.fma(hi, lo, s)
-			v.mul(lo, lo, c)
-			v.sub(lo, lo, t)
-			v.store(lo, "lo")
-			v.store(hi, "hi")
-		}},
 		{name: "expSum", slices: []string{"y", "x"}, scalars: []string{"scale", "shift"}, unroll: 2, reduce: sum, body: func(v *vec) {
 			x := v.load("x")
 			v.op("VFMSUB213PS", v.scalar("shift"), v.scalar("scale"), x)
@@ -91,11 +59,6 @@ func vectorKernels(a *asm) {
 			x, y := v.load("x"), v.load("y")
 			v.fma(v.acc(), x, y)
 		}},
-		{name: "dot3", slices: []string{"x", "y", "z"}, unroll: 4, reduce: sum, body: func(v *vec) {
-			x, y, z := v.load("x"), v.load("y"), v.load("z")
-			v.mul(x, x, y)
-			v.fma(v.acc(), x, z)
-		}},
 		{name: "swiglu", slices: []string{"y", "g", "u"}, body: func(v *vec) {
 			g, u := v.load("g"), v.load("u")
 			s := sigmoid(v, g)
@@ -122,6 +85,36 @@ func vectorKernels(a *asm) {
 		{name: "softmaxGrad", slices: []string{"d", "p"}, scalars: []string{"delta", "scale"}, body: func(v *vec) {
 			d, p := v.load("d"), v.load("p")
 			v.sub(d, d, v.scalar("delta"))
+			v.mul(p, p, v.scalar("scale"))
+			v.mul(d, d, p)
+			v.store(d, "d")
+		}},
+		{name: "colMax", slices: []string{"x"}, columns: []string{"top"}, acc: "top", body: func(v *vec) {
+			v.op("VMAXPS", v.load("x"), v.acc(), v.acc())
+		}},
+		{name: "colExp", slices: []string{"x"}, columns: []string{"shift", "sum"}, acc: "sum", scalars: []string{"scale"}, body: func(v *vec) {
+			x := v.load("x")
+			v.op("VFMSUB213PS", v.column("shift"), v.scalar("scale"), x)
+			v.exp(x)
+			v.store(x, "x")
+			v.add(v.acc(), v.acc(), x)
+		}},
+		{name: "colDot", slices: []string{"x", "y"}, columns: []string{"sum"}, acc: "sum", body: func(v *vec) {
+			x, y := v.load("x"), v.load("y")
+			v.fma(v.acc(), x, y)
+		}},
+		{name: "colScale", slices: []string{"x"}, columns: []string{"f"}, body: func(v *vec) {
+			x := v.load("x")
+			v.mul(x, x, v.column("f"))
+			v.store(x, "x")
+		}},
+		{name: "colSoftmaxGrad", slices: []string{"p", "d"}, columns: []string{"lse", "delta"}, scalars: []string{"scale"}, body: func(v *vec) {
+			p := v.load("p")
+			v.op("VFMSUB213PS", v.column("lse"), v.scalar("scale"), p)
+			v.exp(p)
+			v.store(p, "p")
+			d := v.load("d")
+			v.sub(d, d, v.column("delta"))
 			v.mul(p, p, v.scalar("scale"))
 			v.mul(d, d, p)
 			v.store(d, "d")
@@ -153,15 +146,87 @@ func vectorKernels(a *asm) {
 	for _, k := range list {
 		k.emit(a)
 	}
+	rowKernels(a)
 }
 
-// normGrad is a·dy·g − b·x.
-func normGrad(v *vec) string {
-	dy, g, x := v.load("dy"), v.load("g"), v.load("x")
-	v.mul(dy, dy, g)
-	v.mul(x, x, v.scalar("b"))
-	v.op("VFMSUB213PS", x, v.scalar("a"), dy)
-	return dy
+// rowKernels emits the loops over rows.
+func rowKernels(a *asm) {
+	rows{
+		name: "normRows", slices: []string{"y", "x", "g", "r"}, moving: map[string]string{"y": "ldy", "x": "ldx"},
+		each: "r", dim: "g", scalars: []string{"eps"},
+		first: func(v *vec) {
+			x := v.load("x")
+			v.fma(v.scalar("sum"), x, x)
+		},
+		between: func(v *vec) {
+			v.mean()
+			v.op("VMOVAPS", v.scalar("eps"), v.reg(1))
+			v.op("VADDSS", "X1", "X0", "X0")
+			v.op("VSQRTSS", "X0", "X0", "X0")
+			v.op("VMOVSS", konst("one"), "X1")
+			v.op("VDIVSS", "X0", "X1", "X0")
+			v.op("VMOVSS", "X0", v.value("r"))
+			v.op("VBROADCASTSS", "X0", v.scalar("row"))
+		},
+		second: func(v *vec) {
+			x, g := v.load("x"), v.load("g")
+			v.mul(x, x, v.scalar("row"))
+			v.mul(x, x, g)
+			v.store(x, "y")
+		},
+	}.emit(a)
+	for _, add := range []bool{false, true} {
+		k := rows{
+			name: "normGradRows", slices: []string{"dx", "dy", "x", "g", "dg", "r"},
+			moving: map[string]string{"dx": "lddx", "dy": "lddy", "x": "ldx"}, each: "r", dim: "g",
+			first: func(v *vec) {
+				dy, x, g := v.load("dy"), v.load("x"), v.load("g")
+				v.mul(dy, dy, g)
+				v.fma(v.scalar("sum"), dy, x)
+			},
+			between: func(v *vec) { // the sum becomes r²·mean(dy∘g∘x)
+				v.mean()
+				v.op("VMOVSS", v.value("r"), "X1")
+				v.op("VMULSS", "X1", "X0", "X0")
+				v.op("VMULSS", "X1", "X0", "X0")
+				v.op("VBROADCASTSS", "X0", v.scalar("sum"))
+				v.op("VBROADCASTSS", "X1", v.scalar("row"))
+			},
+			second: func(v *vec) {
+				dy, x, g, dg := v.load("dy"), v.load("x"), v.load("g"), v.load("dg")
+				v.mul(g, g, dy)
+				v.fnma(g, x, v.scalar("sum"))
+				v.mul(g, g, v.scalar("row"))
+				v.mul(x, x, v.scalar("row"))
+				v.fma(dg, dy, x)
+				v.store(dg, "dg")
+				if add {
+					v.add(g, g, v.load("dx"))
+				}
+				v.store(g, "dx")
+			},
+		}
+		if add {
+			k.name = "normGradAddRows"
+		}
+		k.emit(a)
+	}
+	rows{
+		name: "rotateRows", slices: []string{"ylo", "yhi", "lo", "hi", "c", "s"},
+		moving: map[string]string{"ylo": "ldy", "yhi": "ldy", "lo": "ldx", "hi": "ldx"}, dim: "c", scalars: []string{"sign"},
+		second: func(v *vec) {
+			lo, hi, c, s := v.load("lo"), v.load("hi"), v.load("c"), v.load("s")
+			t := v.tmp()
+			v.mul(s, s, v.scalar("sign"))
+			v.mul(t, hi, s)
+			v.mul(hi, hi, c)
+			v.fma(hi, lo, s)
+			v.mul(lo, lo, c)
+			v.sub(lo, lo, t)
+			v.store(lo, "ylo")
+			v.store(hi, "yhi")
+		},
+	}.emit(a)
 }
 
 // sigmoid is 1/(1+e^−g); g stays.
