@@ -79,7 +79,7 @@ func command(code *int) *cobra.Command {
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.PersistentFlags().StringVar(&theme, "theme", "auto", "colours: auto, dark, light or none")
-	root.AddCommand(exampleCommand(code, &theme), runCommand(code), checkCommand(code), exportCommand(code), runsCommand(code), workerCommand())
+	root.AddCommand(exampleCommand(code, &theme), runCommand(code), checkCommand(code), exportCommand(code), runsCommand(code), doctorCommand(), workerCommand())
 	root.SetHelpCommand(helpCommand(root))
 	return root
 }
@@ -90,7 +90,7 @@ func open(ctx context.Context, args []string, theme string) int {
 	}
 	path := args[0]
 	if _, serr := os.Stat(path); serr != nil && filepath.Ext(path) != ".md" {
-		fmt.Fprintf(os.Stderr, "etastar: there is no command and no notebook %q; a new notebook's name ends in .md, the commands are run, check, export, runs, example and help\n", path)
+		fmt.Fprintf(os.Stderr, "etastar: there is no command and no notebook %q; a new notebook's name ends in .md, the commands are run, check, export, runs, example, doctor and help\n", path)
 		return headless.Usage
 	}
 	return show(ctx, path, session.Options{Interactive: true}, theme)
@@ -242,38 +242,59 @@ func runsCommand(code *int) *cobra.Command {
 			},
 		})
 	}
-	cmd.AddCommand(&cobra.Command{
+	start := headless.StartRuns{Out: os.Stdout, Err: os.Stderr}
+	startCmd := &cobra.Command{
 		Use:               "start folder",
 		Short:             "Train what was stopped, failed, was interrupted or never began, in the background",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: folders,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			*code = headless.StartRuns{Dir: args[0], Out: os.Stdout, Err: os.Stderr}.Do(cmd.Context())
+			start.Dir = args[0]
+			*code = start.Do(cmd.Context())
 			return nil
 		},
-	})
+	}
+	startCmd.Flags().StringVar(&start.Device, "device", trainer.Auto, "what to train on: auto, cpu, gpu, or gpu:1 for the second GPU")
+	cmd.AddCommand(startCmd)
 	return cmd
+}
+
+func doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what this machine has to train on, what is missing and where it was looked for",
+		Args:  cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			headless.Doctor(cmd.OutOrStdout(), trainer.Look())
+		},
+	}
 }
 
 // workerCommand trains runs in the background; session starts it.
 func workerCommand() *cobra.Command {
-	var detach bool
+	var detach, measure bool
+	var device string
 	cmd := &cobra.Command{
 		Use:    "worker folder",
 		Short:  "Train the runs in a folder",
 		Hidden: true,
 		Args:   cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if measure {
+				return trainer.ServeMeasure(os.Stdin, os.Stdout, device)
+			}
 			if !detach {
-				return trainer.Work(cmd.Context(), args[0], session.TurnPath())
+				return trainer.Work(cmd.Context(), args[0], device, session.TurnDir())
 			}
 			exe, err := os.Executable()
 			if err != nil {
 				return err
 			}
-			return trainer.Detach(exe, []string{"worker", args[0]}, args[0])
+			return trainer.Detach(exe, []string{"worker", "--device", device, args[0]}, args[0])
 		},
 	}
+	cmd.Flags().StringVar(&device, "device", trainer.Auto, "what to train on")
+	cmd.Flags().BoolVar(&measure, "measure", false, "time steps of the shapes on standard input")
 	cmd.Flags().BoolVar(&detach, "detach", false, "start the worker in a session of its own and return")
 	return cmd
 }
@@ -284,7 +305,7 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 		Use:   "help [command or topic]",
 		Short: "Help on a command, a verb (predict), a parameter (curves.window) or the language",
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			topics := []string{"language", "verbs", "run", "check", "export", "runs"}
+			topics := []string{"language", "verbs", "run", "check", "export", "runs", "example", "doctor"}
 			for _, v := range session.Verbs() {
 				topics = append(topics, v.Name)
 			}

@@ -85,6 +85,7 @@ type Call struct {
 	refs     map[string]Value // names used in a tail
 	notes    []string
 	progress func(done, total int64)
+	worker   []string // Options.Worker
 }
 
 // Note tells the reader something about the result.

@@ -1,7 +1,9 @@
 package session
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -19,19 +21,43 @@ type Cost struct {
 	Seconds float64
 }
 
-// estimate times a step of every shape. What cannot be timed leaves the time unknown;
-// training says why.
-func (s *Sweep) estimate() {
-	total := 0.0
-	for _, g := range s.Groups() {
-		r := s.Runs[g.Runs[0]].Config
-		speed, err := trainer.Measure(r)
-		if err != nil {
-			return
-		}
-		total += speed.Seconds(len(g.Runs), newTokens(r))
+// estimate times a step of every shape where it would train. What cannot be timed leaves
+// the time unknown; training says why.
+func (s *Sweep) estimate(c *Call) {
+	groups := s.Groups()
+	asked := make([]trainer.Asked, len(groups))
+	for k, g := range groups {
+		asked[k] = trainer.Asked{Run: s.Runs[g.Runs[0]].Config, Runs: len(g.Runs)}
 	}
-	s.Cost.Seconds = total
+	exe, err := os.Executable()
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.Ctx, measureTime)
+	defer cancel()
+	speeds, err := meter.Measure(ctx, exe, workerWords(c.worker), s.Device, asked)
+	if err != nil {
+		return
+	}
+	for k, g := range groups {
+		for _, i := range g.Runs {
+			s.Cost.Seconds += newTokens(s.Runs[i].Config) / speeds[k].TokensPerSecond
+		}
+	}
+}
+
+// measureTime is how long an estimate may take.
+const measureTime = 30 * time.Second
+
+// meter remembers speeds: a sweep is looked at often.
+var meter trainer.Meter
+
+// workerWords make this program a worker.
+func workerWords(given []string) []string {
+	if given == nil {
+		return []string{"worker"}
+	}
+	return given
 }
 
 // newTokens is what a run trains itself: a branch goes on from its stable run.

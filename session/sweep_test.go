@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,10 +27,10 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == workerWord {
 		dir := os.Args[len(os.Args)-1]
 		var err error
-		if os.Args[2] == "--detach" {
+		if slices.Contains(os.Args, "--detach") {
 			err = trainer.Detach(os.Args[0], []string{workerWord, dir}, dir)
 		} else {
-			err = trainer.Work(context.Background(), dir, filepath.Join(dir, "turn"))
+			err = trainer.Work(context.Background(), dir, trainer.CPU, filepath.Join(dir, "turn"))
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -14,8 +14,8 @@ import (
 	"github.com/etastar/etastar/trainer/rundir"
 )
 
-// TurnPath is the lock file at which the workers of this machine take turns.
-func TurnPath() string { return filepath.Join(StateDir(), "cpu.lock") }
+// TurnDir is where the workers of this machine take turns.
+func TurnDir() string { return StateDir() }
 
 // sweepAt returns the sweep at a line.
 func (s *Session) sweepAt(line int) (Sweep, error) {
@@ -76,13 +76,9 @@ func (s *Session) Start(line int) (what string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("start a worker: %w", err)
 	}
-	words := s.options.Worker
-	if words == nil {
-		words = []string{"worker"}
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := trainer.Launch(ctx, exe, words, v.Dir); err != nil {
+	if err := trainer.Launch(ctx, exe, workerWords(s.options.Worker), v.Device, v.Dir); err != nil {
 		return "", err
 	}
 	s.Poll()

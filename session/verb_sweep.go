@@ -13,6 +13,7 @@ import (
 	"github.com/etastar/etastar/fitting"
 	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/session/table"
+	"github.com/etastar/etastar/trainer"
 	"github.com/etastar/etastar/trainer/config"
 	"github.com/etastar/etastar/trainer/data"
 	"github.com/etastar/etastar/trainer/rundir"
@@ -26,6 +27,7 @@ type Sweep struct {
 	Dir  string // folder of the sweep's runs, where its worker works
 	// Watched says that something else started the runs: they are looked at only.
 	Watched bool
+	Device  string // where it is asked to train: trainer.Auto, GPU, CPU
 	Cost    Cost
 	// Facts are of the corpus; of runs that are watched, its name alone.
 	Facts data.Facts
@@ -116,6 +118,7 @@ func sweepVerb() *Verb {
 			{Name: "validation_data", Doc: "a corpus of its own to validate on", File: true},
 			{Name: "validate", Doc: "tokens of a validation, the same for every run", Unit: "tokens", Number: &NumberSpec{Min: 1, Count: true}, Default: "32768"},
 			{Name: "early_stop", Doc: "stop runs that lie far behind the best of their sweep; they count as stopped, never as finished", Words: []string{"off", "on"}, Default: "off", Knob: true},
+			{Name: "device", Doc: "auto: a GPU where one is usable, else the processor", Words: trainer.Devices, Default: trainer.Auto},
 			{Name: "dir", Doc: "folder of the runs", File: true, Default: `"runs"`},
 		},
 		fingerprint: sweepPrint,
@@ -147,7 +150,7 @@ func runSweep(c *Call) (Value, error) {
 		return nil, err
 	}
 	root := c.runsRoot()
-	s := Sweep{Dir: filepath.Join(root, sweepName(runs))}
+	s := Sweep{Dir: filepath.Join(root, sweepName(runs)), Device: c.Text("device")}
 	for _, r := range runs {
 		run := SweepRun{Config: r}
 		found := rundir.Read(filepath.Join(s.Dir, r.Name()))
@@ -200,7 +203,7 @@ func (s Sweep) Failed() string {
 func (s Sweep) settle(c *Call) (Value, error) {
 	s.Table = sweepTable(s.Runs)
 	if s.Started() == 0 {
-		s.estimate()
+		s.estimate(c)
 	}
 	c.Note(s.notes()...)
 	return s, nil

@@ -14,7 +14,7 @@ func steps(t *testing.T, g *Group, n int) []StepResult {
 	var out []StepResult
 	for range n {
 		var err error
-		if out, err = g.Step(out); err != nil {
+		if out, err = g.Steps(out, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -76,13 +76,13 @@ func TestBranch(t *testing.T) {
 	for i, b := range branches {
 		straight := r
 		straight.Tokens = b.Tokens
-		whole := train(t, group(t, straight))[0]
+		whole := train(t, group(t, straight), 1)[0]
 		from := plan.Branches[i].Segment.From
 		branch := group(t, b)
 		if err := branch.Restore(0, saved[from], true); err != nil {
 			t.Fatal(err)
 		}
-		got := train(t, branch)[0]
+		got := train(t, branch, 5)[0]
 		if want := whole[from:]; len(got) != len(want) {
 			t.Fatalf("horizon %d: %d steps, want %d", b.Tokens, len(got), len(want))
 		}

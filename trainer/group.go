@@ -1,9 +1,10 @@
 package trainer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 
 	"github.com/etastar/etastar/kernels"
 	"github.com/etastar/etastar/trainer/config"
@@ -27,7 +28,7 @@ type Group struct {
 	tokens  []int32
 	targets []int32
 	table   []float32
-	lossSum [1]float32
+	log     []float32
 	blocks  int64
 	rowLoss []float32
 }
@@ -39,12 +40,14 @@ type Member struct {
 	Detector *health.Detector
 	Active   bool
 
-	curve schedule.Curve
+	curve  schedule.Curve
+	logged int64 // steps that its log has counted
 }
 
 // StepResult is what one optimizer step of one run gave.
 type StepResult struct {
 	Run      int     // in Group.Runs
+	Step     int64   // optimizer steps done with this one
 	LR       float64 // η it trained with
 	Loss     float64 // mean cross-entropy of the batch before the update, nats
 	GradNorm float64 // before clipping
@@ -124,6 +127,7 @@ func NewGroup(backend kernels.Backend, corpus *data.Corpus, runs []config.Run) (
 	}
 	g.tokens, g.targets = make([]int32, m.Rows()), make([]int32, m.Rows())
 	g.table = make([]float32, len(m.Params)*kernels.AdamFields)
+	g.log = make([]float32, model.LogRows*2)
 	g.rowLoss = make([]float32, m.Rows())
 	if g.mc, err = backend.Load(len(runs), m.Programs()...); err != nil {
 		return nil, err
@@ -175,20 +179,21 @@ func (g *Group) Leave(run int) {
 	g.mc.SetActive(run, false)
 }
 
-// Step does one optimizer step of every active run and appends their results to dst.
-// A run whose loss is not finite, or far above its own history, diverged: it leaves
-// before its update.
-func (g *Group) Step(dst []StepResult) ([]StepResult, error) {
-	batch := int64(g.first.Batch.Sequences)
-	for a := range g.first.Batch.Accumulate {
-		if err := g.corpus.Batch(g.tokens, g.targets, g.first.Seed, g.step*batch+int64(a*g.micro)); err != nil {
-			return dst, fmt.Errorf("step %d: %w", g.step, err)
+// Steps does up to n optimizer steps of every active run, at least one, and appends their
+// results to dst, step by step. It ends early where a run is done, and looks at losses only
+// then: a device may work through all of them meanwhile. A run whose loss is not finite, or
+// far above its own history, diverged: it leaves, and its results end there.
+func (g *Group) Steps(dst []StepResult, n int64) ([]StepResult, error) {
+	n = min(n, model.LogRows)
+	for _, r := range g.Runs {
+		if r.Active {
+			n = min(n, r.Steps-g.step)
 		}
-		if err := g.write(); err != nil {
-			return dst, err
-		}
-		if err := g.mc.Execute(g.Model.Accumulate); err != nil {
-			return dst, fmt.Errorf("step %d: %w", g.step, err)
+	}
+	n = max(n, 1)
+	for k := range n {
+		if err := g.queue(g.step + k); err != nil {
+			return dst, fmt.Errorf("step %d: %w", g.step+k, err)
 		}
 	}
 	start := len(dst)
@@ -196,59 +201,73 @@ func (g *Group) Step(dst []StepResult) ([]StepResult, error) {
 		if !r.Active {
 			continue
 		}
-		if err := g.mc.ReadFloats(g.lossSum[:], g.Model.LossSum, i); err != nil {
-			return dst, err
-		}
-		lr := r.curve.LR(g.step)
-		res := StepResult{Run: i, LR: lr, Loss: float64(g.lossSum[0]) / float64(r.Config.BatchTokens()), GradNorm: math.NaN()}
-		if res.Diverged = r.Detector.Add(res.Loss); res.Diverged != "" {
-			g.Leave(i)
-		} else if err := g.settings(i, r, lr); err != nil {
-			return dst, err
-		}
-		dst = append(dst, res)
-	}
-	if g.Active() {
-		if err := g.mc.Execute(g.Model.Apply); err != nil {
+		if err := g.mc.ReadFloats(g.log, g.Model.Log, i); err != nil {
 			return dst, fmt.Errorf("step %d: %w", g.step, err)
 		}
+		for k := range n {
+			row := g.log[(r.logged+k)%model.LogRows*2:]
+			res := StepResult{
+				Run: i, Step: g.step + k + 1, LR: r.curve.LR(g.step + k),
+				Loss: float64(row[0]) / float64(r.Config.BatchTokens()), GradNorm: float64(row[1]),
+			}
+			res.Diverged = r.Detector.Add(res.Loss)
+			if res.Diverged == "" && res.GradNorm-res.GradNorm != 0 { // AdamW left the weights as they were
+				res.Diverged = "gradient is not finite"
+			}
+			res.Done = res.Diverged == "" && res.Step >= r.Steps
+			dst = append(dst, res)
+			if res.Diverged != "" || res.Done {
+				g.Leave(i)
+				break
+			}
+		}
+		r.logged += n
 	}
-	g.step++
-	for k := start; k < len(dst); k++ {
-		res := &dst[k]
-		if res.Diverged != "" {
-			continue
-		}
-		if err := g.mc.ReadFloats(g.lossSum[:], g.Model.GradNorm, res.Run); err != nil {
-			return dst, err
-		}
-		res.GradNorm = float64(g.lossSum[0])
-		if res.GradNorm-res.GradNorm != 0 { // not finite: AdamW left the weights as they were
-			res.Diverged = "gradient is not finite"
-			g.Leave(res.Run)
-			continue
-		}
-		if g.step >= g.Runs[res.Run].Steps {
-			res.Done = true
-			g.Leave(res.Run)
-		}
-	}
+	g.step += n
+	slices.SortStableFunc(dst[start:], func(a, b StepResult) int { return cmp.Compare(a.Step, b.Step) })
 	return dst, nil
+}
+
+// queue gives the machine all of one optimizer step.
+func (g *Group) queue(step int64) error {
+	for a := range g.first.Batch.Accumulate {
+		if err := g.corpus.Batch(g.tokens, g.targets, g.first.Seed, step*int64(g.first.Batch.Sequences)+int64(a*g.micro)); err != nil {
+			return err
+		}
+		if err := g.write(); err != nil {
+			return err
+		}
+		if err := g.mc.Execute(g.Model.Accumulate); err != nil {
+			return err
+		}
+	}
+	for i, r := range g.Runs {
+		if r.Active {
+			if err := g.settings(i, r, step); err != nil {
+				return err
+			}
+		}
+	}
+	return g.mc.Execute(g.Model.Apply)
 }
 
 func (g *Group) write() error {
 	return errors.Join(g.mc.WriteInts(g.Model.Tokens, 0, g.tokens), g.mc.WriteInts(g.Model.Targets, 0, g.targets))
 }
 
-// settings writes the optimizer's numbers of one run at this step.
-func (g *Group) settings(run int, r *Member, lr float64) error {
+// settings writes the optimizer's numbers of one run at a step.
+func (g *Group) settings(run int, r *Member, step int64) error {
 	o := r.Config.Optimizer
+	var rows [2][kernels.AdamFields]float32 // of weights, and of gains, which do not decay
+	for k, decay := range []float64{o.WeightDecay, 0} {
+		kernels.Adam{LR: r.curve.LR(step), WeightDecay: decay, Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, Step: int(step) + 1}.Row(rows[k][:])
+	}
 	for i := range g.Model.Params {
-		a := kernels.Adam{LR: lr, WeightDecay: o.WeightDecay, Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, Step: int(g.step) + 1}
+		row := &rows[0]
 		if g.Model.Params[i].Gain {
-			a.WeightDecay = 0
+			row = &rows[1]
 		}
-		a.Row(g.table[i*kernels.AdamFields:])
+		copy(g.table[i*kernels.AdamFields:], row[:])
 	}
 	return g.mc.WriteFloats(g.Model.AdamTable, run, g.table)
 }

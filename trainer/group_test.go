@@ -39,12 +39,13 @@ func group(t testing.TB, runs ...config.Run) *Group {
 	return g
 }
 
-// train runs a group to its end and returns every result by run.
-func train(t testing.TB, g *Group) [][]StepResult {
+// train runs a group to its end, up to ahead steps at a time, and returns every result by
+// run.
+func train(t testing.TB, g *Group, ahead int64) [][]StepResult {
 	t.Helper()
 	out := make([][]StepResult, len(g.Runs))
 	for g.Active() {
-		results, err := g.Step(nil)
+		results, err := g.Steps(nil, ahead)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +65,7 @@ func TestLearns(t *testing.T) {
 	if got := health.Mean(before[0]).Mean; math.Abs(got-math.Log(256)) > 0.03 {
 		t.Errorf("untrained loss %v, ln 256 is %v", got, math.Log(256))
 	}
-	steps := train(t, g)[0]
+	steps := train(t, g, 1)[0]
 	if len(steps) != 60 || !steps[59].Done {
 		t.Fatalf("%d steps, last %+v", len(steps), steps[len(steps)-1])
 	}
@@ -79,22 +80,23 @@ func TestLearns(t *testing.T) {
 }
 
 // TestTogetherIsAlone: losses and gradient norms of runs trained together are those
-// of each trained alone, to the bit; a run that diverges disturbs none.
+// of each trained alone, to the bit, however many steps are done without looking; a run
+// that diverges disturbs none.
 func TestTogetherIsAlone(t *testing.T) {
 	for _, accumulate := range []int{1, 4} {
 		runs := []config.Run{small(1e-3), small(9), small(1e-2)}
 		for i := range runs {
 			runs[i].Batch.Accumulate = accumulate
 		}
-		together := train(t, group(t, runs...))
+		together := train(t, group(t, runs...), 7)
 		for i, r := range runs {
-			alone := train(t, group(t, r))[0]
+			alone := train(t, group(t, r), 1)[0]
 			if len(alone) != len(together[i]) {
 				t.Fatalf("η %g: %d steps alone, %d together", r.LR, len(alone), len(together[i]))
 			}
 			for k := range alone {
 				a, b := alone[k], together[i][k]
-				if math.Float64bits(a.Loss) != math.Float64bits(b.Loss) || math.Float64bits(a.GradNorm) != math.Float64bits(b.GradNorm) || a.LR != b.LR {
+				if math.Float64bits(a.Loss) != math.Float64bits(b.Loss) || math.Float64bits(a.GradNorm) != math.Float64bits(b.GradNorm) || a.LR != b.LR || a.Step != b.Step || a.Diverged != b.Diverged || a.Done != b.Done {
 					t.Fatalf("η %g step %d: alone %+v, together %+v", r.LR, k, a, b)
 				}
 			}
@@ -143,7 +145,7 @@ func stepping(b *testing.B, groups ...*Group) {
 	for b.Loop() {
 		for _, g := range groups {
 			var err error
-			if results, err = g.Step(results[:0]); err != nil {
+			if results, err = g.Steps(results[:0], 1); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -189,16 +191,23 @@ func BenchmarkTogether(b *testing.B) {
 }
 
 func TestMeasure(t *testing.T) {
-	s, err := Measure(small(1e-3))
-	if err != nil || !s.Measured || s.TokensPerSecond <= 0 || s.Cores < 1 {
-		t.Fatalf("%+v, %v", s, err)
-	}
-	if a, b := s.Seconds(1, 1e6), s.Seconds(s.Cores+1, 1e6); b <= a {
-		t.Errorf("one run takes %v s, more than the cores hold %v s", a, b)
-	}
+	var m Meter
 	big := small(1e-3)
 	big.Shape = config.Dense(2048, 24, 32768, 1024)
-	if s, err := Measure(big); err != nil || s.Measured || s.TokensPerSecond <= 0 {
-		t.Errorf("a billion parameters: %+v, %v", s, err)
+	asked := []Asked{{small(1e-3), 1}, {small(1e-3), 4}, {big, 1}, {small(3e-3), 1}}
+	speeds, err := m.Measure(t.Context(), "", nil, CPU, asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range speeds {
+		if s.TokensPerSecond <= 0 || s.Measured != (i != 2) {
+			t.Errorf("%d: %+v", i, s)
+		}
+	}
+	if speeds[0] != speeds[3] {
+		t.Errorf("the same shape was measured twice: %v, %v", speeds[0], speeds[3])
+	}
+	if _, err := m.Measure(t.Context(), "", nil, "abacus", asked); err == nil {
+		t.Error("there is a device abacus")
 	}
 }

@@ -1,26 +1,31 @@
 package trainer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/etastar/etastar/kernels/cpu"
 	"github.com/etastar/etastar/trainer/rundir"
 )
 
 // workerLog is the narration of a sweep's workers, in its folder.
 const workerLog = "worker.log"
 
-// Launch starts a worker on dir that lives on when this process ends: the program at
-// exe is run with the words before it and dir behind, in a session of its own. It
+// Launch starts a worker on dir that lives on when this process ends: the program at exe
+// is run with the words, the device ("" for Auto) and dir, in a session of its own. It
 // returns when the worker has been started. The program must call Detach.
-func Launch(ctx context.Context, exe string, words []string, dir string) error {
-	cmd := exec.CommandContext(ctx, exe, append(words, "--detach", dir)...)
+func Launch(ctx context.Context, exe string, words []string, device, dir string) error {
+	if err := CheckDevice(device); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, exe, append(slices.Clone(words), "--device", cmp.Or(device, Auto), "--detach", dir)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("start a worker: %w: %s", err, out)
@@ -49,24 +54,43 @@ func Detach(exe string, words []string, dir string) error {
 	return cmd.Process.Release()
 }
 
-// Work trains the runs in dir on this machine's processor and returns when none is left.
-// Workers on one machine take turns at the lock file turn: each uses every core.
-func Work(ctx context.Context, dir, turn string) error {
-	backend, err := cpu.New(cpu.Options{})
+// Work trains the runs in dir on a device and returns when none is left. Workers of one
+// device take turns at a lock file in the folder turns: each uses all of it.
+func Work(ctx context.Context, dir, word, turns string) (err error) {
+	say := func(format string, args ...any) {
+		fmt.Printf("%s "+format+"\n", append([]any{time.Now().Format(time.DateTime)}, args...)...)
+	}
+	name, why, err := choose(word)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(turn), 0o700); err != nil {
+	if why != "" {
+		say("%s", why)
+	}
+	if err := os.MkdirAll(turns, 0o700); err != nil {
 		return err
 	}
-	release, err := rundir.Turn(ctx, turn, func() {
-		fmt.Printf("%s another sweep trains on this machine: waiting for its end\n", time.Now().Format(time.DateTime))
+	release, err := rundir.Turn(ctx, filepath.Join(turns, strings.Replace(name, ":", "", 1)+".lock"), func() {
+		say("another sweep trains on %s: waiting for its end", name)
 	})
 	if err != nil {
 		return err
 	}
 	defer release()
-	err = (&Worker{Backend: backend, Log: os.Stdout, MaxBytes: memoryBudget()}).Train(ctx, dir)
+	d, err := openDevice(name)
+	if err != nil && name != CPU && (word == Auto || word == "") {
+		// One that is too old, say, is no reason not to train.
+		say("%v: training on the processor", err)
+		return Work(ctx, dir, CPU, turns)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	for _, n := range d.notes {
+		say("%s", n)
+	}
+	err = (&Worker{Backend: d.backend, Log: os.Stdout, MaxBytes: d.budget}).Train(ctx, dir)
 	if errors.Is(err, context.Canceled) {
 		return nil // told to end; the checkpoints are written
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/etastar/etastar/kernels/cuda/driver"
 	"github.com/etastar/etastar/trainer/config"
 	"github.com/etastar/etastar/trainer/health"
 	"github.com/etastar/etastar/trainer/rundir"
@@ -25,6 +26,7 @@ type training struct {
 	begun, saved, polled, beat time.Time
 	before                     []float64 // seconds trained before this worker
 	from                       int64     // step this worker began at
+	shown                      bool      // the status says that it trains
 	results                    []StepResult
 }
 
@@ -47,12 +49,20 @@ func (t *training) failAll(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	t.w.logf("%v", err)
+	state := rundir.Failed
+	var broken *driver.Error
+	if errors.As(err, &broken) {
+		state = rundir.Interrupted // the device failed, not the run
+	}
 	for _, out := range t.outs {
 		st, _ := out.Status()
-		st.State, st.Reason, st.Resumable, st.Steps = rundir.Failed, err.Error(), true, out.Config().Steps()
+		st.State, st.Reason, st.Resumable, st.Steps = state, err.Error(), true, out.Config().Steps()
 		if serr := out.SetStatus(st); serr != nil {
 			return errors.Join(err, serr)
 		}
+	}
+	if state == rundir.Interrupted && !errors.Is(err, driver.ErrOutOfMemory) {
+		return err // nothing more runs on this device
 	}
 	return nil
 }
@@ -114,7 +124,7 @@ func (t *training) train(ctx context.Context) error {
 			t.saveAll()
 			return ctx.Err()
 		}
-		results, err := t.group.Step(t.results[:0])
+		results, err := t.group.Steps(t.results[:0], t.ahead())
 		t.results = results
 		if err != nil {
 			t.saveAll()
@@ -125,6 +135,37 @@ func (t *training) train(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// lookEvery is how long steps are queued without looking at them.
+const lookEvery = time.Second / 20
+
+// ahead is how many steps may go before something is to be done between them.
+func (t *training) ahead() int64 {
+	done := t.group.Done()
+	n := int64(1)
+	if s := time.Since(t.begun); s > 0 && done > t.from {
+		n = int64(float64(done-t.from) * lookEvery.Seconds() / s.Seconds())
+	}
+	until := func(every int64) {
+		if every > 0 {
+			n = min(n, every-done%every)
+		}
+	}
+	for _, run := range t.active() {
+		c := t.runs[run]
+		if c.Hopeless.On {
+			return 1 // which step it ends at must not depend on the machine's speed
+		}
+		until(validateEvery(c))
+		until(c.Keep.CheckpointEvery)
+		for _, at := range c.Keep.Checkpoints {
+			if at > done {
+				n = min(n, at-done)
+			}
+		}
+	}
+	return max(n, 1)
 }
 
 // atEnd records runs whose last checkpoint is their end: something kept that from being
@@ -178,11 +219,10 @@ func validateEvery(r config.Run) int64 {
 
 // after records a step: events, validations, checkpoints, ends, requests.
 func (t *training) after(results []StepResult) error {
-	step := t.group.Done()
 	now := time.Now()
 	var ended, validate []int
 	for _, r := range results {
-		c := t.runs[r.Run]
+		c, step := t.runs[r.Run], r.Step
 		e := rundir.Event{
 			Step: step, Tokens: step * c.BatchTokens(), LR: rundir.Number(r.LR), Loss: rundir.Number(r.Loss), GradNorm: rundir.Number(r.GradNorm),
 			Rate: rundir.Number(t.rate(r.Run, now)), Elapsed: rundir.Number(t.elapsed(r.Run, now)), Time: now.UnixMilli(),
@@ -204,6 +244,7 @@ func (t *training) after(results []StepResult) error {
 			}
 		}
 	}
+	step := t.group.Done()
 	if err := t.validate(validate); err != nil {
 		return err
 	}
@@ -218,8 +259,8 @@ func (t *training) after(results []StepResult) error {
 			return err
 		}
 	}
-	if now.Sub(t.beat) >= beatEvery || step == t.from+1 {
-		t.beat = now
+	if now.Sub(t.beat) >= beatEvery || !t.shown {
+		t.beat, t.shown = now, true
 		if err := t.status(t.active(), rundir.Running, ""); err != nil {
 			return err
 		}
@@ -276,7 +317,7 @@ func (t *training) validate(runs []int) error {
 }
 
 func (t *training) lastStep(run int) (lr, loss, norm, rate, elapsed rundir.Number) {
-	for _, r := range t.results {
+	for _, r := range slices.Backward(t.results) {
 		if r.Run == run {
 			return rundir.Number(r.LR), rundir.Number(r.Loss), rundir.Number(r.GradNorm), t.state[run].Rate, t.state[run].Elapsed
 		}
@@ -320,7 +361,7 @@ func (t *training) checkpoints(results []StepResult, now time.Time) error {
 	step := t.group.Done()
 	due := now.Sub(t.saved) >= t.w.CheckpointEvery
 	for _, r := range results {
-		if r.Diverged != "" {
+		if r.Diverged != "" || r.Step != step {
 			continue
 		}
 		k := t.runs[r.Run].Keep
@@ -374,12 +415,9 @@ func (t *training) saveAll() {
 // end records how a run ended.
 func (t *training) end(run int, results []StepResult) error {
 	for _, r := range results {
-		if r.Run != run {
-			continue
-		}
-		if r.Diverged != "" {
-			t.w.logf("%s diverged at step %d: %s", t.runs[run].Name(), t.group.Done(), r.Diverged)
-			return t.status([]int{run}, rundir.Diverged, fmt.Sprintf("at step %d: %s", t.group.Done(), r.Diverged))
+		if r.Run == run && r.Diverged != "" {
+			t.w.logf("%s diverged at step %d: %s", t.runs[run].Name(), r.Step, r.Diverged)
+			return t.status([]int{run}, rundir.Diverged, fmt.Sprintf("at step %d: %s", r.Step, r.Diverged))
 		}
 	}
 	t.w.logf("%s finished: validation loss %.4f ± %.4f", t.runs[run].Name(), float64(t.state[run].Val), float64(t.state[run].ValSE))

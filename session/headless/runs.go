@@ -132,6 +132,7 @@ func (a AskRuns) Do(ctx context.Context) int {
 type StartRuns struct {
 	Dir      string   // a sweep, or one run
 	Words    []string // for this executable, to make it a worker; nil: worker
+	Device   string   // trainer.Auto if empty
 	Out, Err io.Writer
 }
 
@@ -198,7 +199,7 @@ func (r StartRuns) launch(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, launchTime)
 	defer cancel()
-	return trainer.Launch(ctx, exe, slices.Clone(words), absolute(r.Dir))
+	return trainer.Launch(ctx, exe, words, r.Device, absolute(r.Dir))
 }
 
 // runsBelow lists the runs of a folder, those of a sweep together.

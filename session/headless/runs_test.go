@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == workerWord {
 		dir := os.Args[len(os.Args)-1]
 		var err error
-		if os.Args[2] == "--detach" {
+		if slices.Contains(os.Args, "--detach") {
 			err = trainer.Detach(os.Args[0], []string{workerWord, dir}, dir)
 		} else if err = os.WriteFile(filepath.Join(dir, "ran.part"), nil, 0o600); err == nil {
 			err = os.Rename(filepath.Join(dir, "ran.part"), filepath.Join(dir, "ran"))

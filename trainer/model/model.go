@@ -70,10 +70,16 @@ type Model struct {
 	MaxNorm   kernels.Buffer // [1] 0: no clipping
 	GradNorm  kernels.Buffer // [1] before clipping
 	Clip      kernels.Buffer // [1]
+	// Log [LogRows, 2] receives LossSum and GradNorm at every Apply, in turn: row Cursor
+	// mod LogRows, whose count starts at 0.
+	Log, Cursor kernels.Buffer
 	// BalanceLoss [layers] is the load-balance loss of each layer's router in the last
 	// micro-batch, MaxLogit [layers, heads] its largest attention logit.
 	BalanceLoss, MaxLogit kernels.Buffer
 }
+
+// LogRows is how many steps a host may look away.
+const LogRows = 64
 
 // Options of a model that are not its shape.
 type Options struct {
@@ -193,6 +199,8 @@ func (b *builder) declare() {
 	m.MaxNorm = b.space.Float("max_norm", kernels.PerRun, 1)
 	m.GradNorm = b.space.Float("grad_norm", kernels.PerRun, 1)
 	m.Clip = b.space.Float("clip", kernels.PerRun, 1)
+	m.Log = b.space.Float("log", kernels.PerRun, LogRows, 2)
+	m.Cursor = b.space.Int("cursor", kernels.PerRun, 1)
 	m.BalanceLoss = b.space.Float("balance_loss", kernels.PerRun, s.Layers)
 	m.MaxLogit = b.space.Float("max_logit", kernels.PerRun, s.Layers, s.Heads)
 }

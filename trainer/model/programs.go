@@ -203,7 +203,8 @@ func (b *builder) apply() []kernels.Op {
 		adam.M, adam.V = append(adam.M, p.M), append(adam.V, p.V)
 		zero = append(zero, p.Grad)
 	}
-	return []kernels.Op{norm, adam, kernels.Zero{Y: append(zero, m.LossSum)}}
+	log := kernels.Log{Ring: m.Log, Cursor: m.Cursor, X: []kernels.Buffer{m.LossSum, m.GradNorm}}
+	return []kernels.Op{norm, adam, log, kernels.Zero{Y: append(zero, m.LossSum)}}
 }
 
 // evaluate is the loss of a micro-batch without gradients.

@@ -15,8 +15,8 @@ import (
 // State is what a run is doing.
 type State string
 
-// States. A worker writes all but Interrupted, which a reader finds: the run says it is
-// alive, and its process is gone.
+// States. Interrupted is what a worker writes when its device fails, and what a reader
+// finds: the run says it is alive, and its process is gone.
 const (
 	Queued      State = "queued"
 	Running     State = "running"
@@ -87,7 +87,7 @@ const StaleAfter = 2 * time.Minute
 // alive and whose process is gone is Interrupted, with the reason. stale is set when
 // its process is there, or on another host, and has not been heard of for StaleAfter.
 func (s Status) Settle(now time.Time) (_ Status, stale bool) {
-	if s.State.Ended() || s.State == Queued && s.PID == 0 {
+	if s.State.Ended() || s.State == Interrupted || s.State == Queued && s.PID == 0 {
 		return s, false
 	}
 	interrupted := func(why string) (Status, bool) {

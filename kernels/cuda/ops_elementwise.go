@@ -1,0 +1,51 @@
+package cuda
+
+import "github.com/etastar/etastar/kernels"
+
+// span is how many elements a block of the elementwise kernels has.
+const span = 2048
+
+func (c *compiler) blend(o kernels.Blend) {
+	n := c.info(o.Y).Len()
+	a := blendArgs{
+		y: c.out32(o.Y), a: c.in32(o.A), b: c.in32(o.B), runs: c.slots(), n: int64(n), alpha: one(o.Alpha), beta: one(o.Beta),
+	}
+	c.add("blend", ceil(n, span), 1, raw(&a))
+}
+
+func (c *compiler) copy(o kernels.Copy) {
+	n := c.info(o.Y).Len()
+	a := copyArgs{y: c.out32(o.Y), x: c.in32(o.X), runs: c.slots(), n: int64(n)}
+	c.add("copy", ceil(n, span), 1, raw(&a))
+}
+
+// convertFor writes one form of a buffer from the other.
+func (c *compiler) convertFor(run int, slots uint64, to form, dst, src ref, n int) {
+	a := copyArgs{y: dst, x: src, runs: slots, n: int64(n)}
+	if to == narrow {
+		c.addFor(run, "cast", ceil(n, span), 1, raw(&a))
+	} else {
+		c.addFor(run, "widen", ceil(n, 1024), 1, raw(&a))
+	}
+}
+
+func (c *compiler) sum(o kernels.Sum) {
+	n := c.info(o.X).Len()
+	a := sumArgs{y: c.out32(o.Y), x: c.in32(o.X), runs: c.slots(), n: int64(n), scale: one(o.Scale), add: flag(o.Add)}
+	c.add("sum", 1, 1, raw(&a))
+}
+
+func (c *compiler) stats(o kernels.Stats) {
+	out := c.out32(o.Out)
+	for i, b := range o.X {
+		n := c.info(b).Len()
+		x, kind := c.inAny(b)
+		blocks := min(ceil(n, 4096), 264)
+		a := statsArgs{
+			out: out.skip(int64(i)*kernels.StatFields, wide), x: x, work: c.tmp64(int64(blocks) * kernels.StatFields),
+			runs: c.slots(), n: int64(n), blocks: int32(blocks),
+		}
+		c.add("stats"+kind, blocks, 1, raw(&a))
+		c.add("stats_finish", 1, 1, raw(&a))
+	}
+}

@@ -1,0 +1,242 @@
+// The product of one block on sm_90a, shared by gemm_sm90.cu and group_gemm_sm90.cu: one
+// warp feeds a ring of shared-memory stages through the bulk copy engine, one or two
+// warpgroups multiply. Each operand's part of a stage is one box of 64×64 elements for
+// each 64 of its outer axis.
+#pragma once
+#include "hopper.h"
+
+constexpr int kBox = 64 * 128;  // bytes
+
+extern __shared__ __attribute__((aligned(1024))) unsigned char sharedMemory[];
+
+// Box is where an operand's first box starts: an index of its outer axis, one of k, the
+// matrix.
+struct Box {
+  const TensorMap* map;
+  int outer, inner, matrix;
+};
+
+// HopperTile is a block's BM×BN of the result, one after another. Each of its Groups
+// warpgroups computes MI·64 rows. AK and BK: k is the contiguous axis of A, of B. Ragged:
+// k ends where the tensors go on, so the elements after it are cleared (neither AK nor BK).
+//
+// Shared memory: two barriers for each of up to 64 stages, the buffers of the multiplying
+// warps in which results become rows, and as many stages as there is room for.
+template <int Groups, int MI, int BN_, bool AK, bool BK, bool Ragged = false>
+struct HopperTile {
+  static constexpr int BM = Groups * MI * 64, BN = BN_;
+  static constexpr u32 kStageA = BM * 128, kStage = (BM + BN) * 128;
+  // A warp's buffers, each for eight rows of 256 bytes; in the same place, a warpgroup's boxes.
+  static constexpr int kPitch = 256 + 16, kBuffer = 8 * kPitch, kBuffers = Groups, kBoxes = Groups;
+  static constexpr u32 kEmpty = 512, kRows = 1024;
+  static constexpr u32 kStages = (kRows + Groups * 4 * kBuffers * kBuffer + 1023) / 1024 * 1024;
+
+  u32 shared;
+  int stages, stage, parity;
+  float acc[MI][BN / 8][4];
+
+  // begin prepares the barriers. One thread then has to feed every tile, the threads of
+  // the multiplying warpgroups to multiply and store it; others have no part.
+  METHOD void begin() {
+    shared = sharedAddress(sharedMemory);
+    stages = (sharedBytes() - kStages) / kStage;
+    stage = parity = 0;
+    if (threadIdx.x == 0) {
+      for (int s = 0; s < stages; s++) {
+        barrierInit(shared + 8 * s, 1);
+        barrierInit(shared + kEmpty + 8 * s, 4 * Groups);
+      }
+      barrierInitDone();
+    }
+    sync();
+  }
+  METHOD bool multiplies() const { return warp() < 4 * Groups; }
+  METHOD bool feeds() const { return threadIdx.x == 128 * Groups; }
+  METHOD void next() {
+    if (++stage == stages) stage = 0, parity ^= 1;
+  }
+
+  // feed copies both operands of a tile over count elements of k, and what follows up to
+  // the next multiple of 64.
+  METHOD void feed(const Box& a, const Box& b, int count) {
+    for (int k = 0; k < count; k += 64) {
+      barrierWait(shared + kEmpty + 8 * stage, parity ^ 1);
+      const u32 at = shared + kStages + stage * kStage, ready = shared + 8 * stage;
+      barrierExpect(ready, kStage);
+      copyBoxes<AK, BM>(at, a, k, ready);
+      copyBoxes<BK, BN>(at + kStageA, b, k, ready);
+      next();
+    }
+  }
+  template <bool InnerContiguous, int Outer>
+  static METHOD void copyBoxes(u32 target, const Box& box, int k, u32 ready) {
+    k += box.inner;
+#pragma unroll
+    for (int i = 0; i < Outer; i += 64)
+      copyBox(target + i * 128, box.map, InnerContiguous ? k : box.outer + i, InnerContiguous ? box.outer + i : k,
+              box.matrix, ready);
+  }
+
+  // multiply sets the tile to the product over count elements of k.
+  METHOD void multiply(int count) {
+#pragma unroll
+    for (int i = 0; i < MI; i++)
+#pragma unroll
+      for (int j = 0; j < BN / 8; j++)
+#pragma unroll
+        for (int e = 0; e < 4; e++) acc[i][j][e] = 0;
+    const u32 rows = threadIdx.x / 128 * MI * kBox;
+    u32 previous = 0;
+    for (int k = 0; k < count; k += 64) {
+      barrierWait(shared + 8 * stage, parity);
+      const u32 at = shared + kStages + stage * kStage;
+      if (Ragged && count - k < 64) clearAfter(at, rows, count - k);
+      wgmmaBegin();
+#pragma unroll
+      for (int kk = 0; kk < 4; kk++)
+#pragma unroll
+        for (int i = 0; i < MI; i++)
+          wgmma<!AK, !BK>(acc[i], wgmmaOperand<AK>(at + rows + i * kBox, kk), wgmmaOperand<BK>(at + kStageA, kk));
+      wgmmaCommit();
+      wgmmaWait<1>();  // the stage before this one has been read
+      if (k > 0 && lane() == 0) barrierArrive(previous);
+      previous = shared + kEmpty + 8 * stage;
+      next();
+    }
+    wgmmaWait<0>();
+    if (count > 0 && lane() == 0) barrierArrive(previous);
+    // No use of the results may move before the wait.
+#pragma unroll
+    for (int i = 0; i < MI; i++)
+#pragma unroll
+      for (int j = 0; j < BN / 8; j++)
+#pragma unroll
+        for (int e = 0; e < 4; e++) asm volatile("" : "+f"(acc[i][j][e])::"memory");
+  }
+
+  // clearAfter zeroes the rows of a stage from the given one on, in all that this thread's
+  // warpgroup reads.
+  METHOD void clearAfter(u32 at, u32 own, int row) const {
+    const int thread = threadIdx.x % 128;
+    for (int r = row + thread / 8; r < 64; r += 16)
+#pragma unroll
+      for (int box = 0; box < MI + BN / 64; box++) {
+        const u32 target = at + (box < MI ? own + box * kBox : kStageA + (box - MI) * kBox) + r * 128 + thread % 8 * 16;
+        asm volatile("st.shared.v4.b32 [%0], {%1,%1,%1,%1};" ::"r"(target), "r"(0) : "memory");
+      }
+    sharedWritten();
+    groupSync(threadIdx.x / 128);
+  }
+
+  // store writes c = alpha·tile, or adds it, where c is the matrix [m,n] that the tile at
+  // (m0, n0) is part of. A warp brings eight rows at a time together in shared memory.
+  template <class C>
+  METHOD void store(C* c, i64 ldc, int m, int n, int m0, int n0, float alpha, bool add) const {
+    const int row = m0 + threadIdx.x / 128 * MI * 64 + warp() % 4 * 16;
+    c += row * ldc + n0;
+    const u64 misaligned = (ldc * sizeof(C) | reinterpret_cast<u64>(c) | (n - n0 < BN ? n * sizeof(C) : 0)) % 16;
+#pragma unroll
+    for (int i = 0; i < MI; i++) {
+      C* part = c + i * 64 * ldc;
+      if (misaligned || (add && sizeof(C) == 2))
+        storeElements(acc[i], part, ldc, m - row - i * 64, n - n0, alpha, add);
+      else
+        storeBulk(acc[i], part, ldc, m - row - i * 64, n - n0, alpha, add);
+    }
+  }
+
+  // storeBoxes writes a bfloat16 tile through the map of C, in boxes like those of A and B;
+  // the map drops what is outside of C.
+  METHOD void storeBoxes(const TensorMap* map, int m0, int n0, int run, float alpha) const {
+    const int group = threadIdx.x / 128, g = lane() / 4, t = lane() % 4;
+    const bool writes = threadIdx.x % 128 == 0;
+#pragma unroll
+    for (int i = 0; i < MI; i++)
+#pragma unroll
+      for (int box = 0; box < BN / 64; box++) {
+        const u32 part = shared + kRows + (group * kBoxes + (i * (BN / 64) + box) % kBoxes) * kBox;
+        if (writes) bulkRead<kBoxes - 1>();
+        groupSync(group);
+#pragma unroll
+        for (int j = 0; j < 8; j++)
+#pragma unroll
+          for (int h = 0; h < 2; h++) {
+            const float* v = acc[i][box * 8 + j] + 2 * h;
+            const u32 at = part + (warp() % 4 * 16 + h * 8 + g) * 128 + ((j ^ g) << 4) + t * 4;
+            asm volatile("st.shared.b32 [%0], %1;" ::"r"(at), "r"(pack(alpha * v[0], alpha * v[1])) : "memory");
+          }
+        sharedWritten();
+        groupSync(group);
+        if (writes) {
+          writeBox(map, n0 + 64 * box, m0 + (group * MI + i) * 64, run, part);
+          bulkCommit();
+        }
+      }
+  }
+  static METHOD void groupSync(int group) { asm volatile("bar.sync %0, 128;" ::"r"(1 + group) : "memory"); }
+
+  METHOD u32 buffer(int i) const { return shared + kRows + (warp() * kBuffers + i % kBuffers) * kBuffer; }
+
+  // storeBulk leaves writing and adding to the copy engine, row by row.
+  template <class C>
+  METHOD void storeBulk(const float (&x)[BN / 8][4], C* c, i64 ldc, int rows, int columns, float alpha,
+                        bool add) const {
+    constexpr int wide = 256 / sizeof(C), width = BN < wide ? BN : wide;
+    const int g = lane() / 4, t = lane() % 4;
+#pragma unroll
+    for (int first = 0; first < BN; first += width)
+#pragma unroll
+      for (int h = 0; h < 2; h++) {
+        const u32 part = buffer(first / width * 2 + h);
+        bulkRead<kBuffers - 1>();
+        syncWarp();
+#pragma unroll
+        for (int j = 0; j < width / 8; j++) {
+          const float *v = x[first / 8 + j] + 2 * h, p = alpha * v[0], q = alpha * v[1];
+          const u32 at = part + g * kPitch + (8 * j + 2 * t) * sizeof(C);
+          if (sizeof(C) == 2) asm volatile("st.shared.b32 [%0], %1;" ::"r"(at), "r"(pack(p, q)) : "memory");
+          else asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(at), "f"(p), "f"(q) : "memory");
+        }
+        sharedWritten();
+        syncWarp();
+        const int line = h * 8 + lane(), bytes = min(columns - first, width) * (int)sizeof(C);
+        if (lane() < 8 && line < rows && bytes > 0) {
+          C* target = c + line * ldc + first;
+          if (add) addBulk(reinterpret_cast<float*>(target), part + lane() * kPitch, bytes);
+          else writeBulk(target, part + lane() * kPitch, bytes);
+        }
+        bulkCommit();
+      }
+  }
+
+  // storeElements writes any matrix, one element a lane at a time.
+  template <class C>
+  METHOD void storeElements(const float (&x)[BN / 8][4], C* c, i64 ldc, int rows, int columns, float alpha,
+                            bool add) const {
+    const int g = lane() / 4, t = lane() % 4;
+    bulkRead<0>();
+#pragma unroll
+    for (int first = 0; first < BN; first += 64)
+#pragma unroll
+      for (int h = 0; h < 2; h++) {
+        const u32 part = buffer(0);
+        syncWarp();
+#pragma unroll
+        for (int j = 0; j < 8; j++) {
+          const float* v = x[first / 8 + j] + 2 * h;
+          asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(part + g * kPitch + (8 * j + 2 * t) * 4),
+                       "f"(alpha * v[0]), "f"(alpha * v[1]) : "memory");
+        }
+        syncWarp();
+#pragma unroll 1
+        for (int i = lane(); i < 8 * 64; i += 32) {
+          const int line = i / 64, column = i % 64;
+          if (h * 8 + line >= rows || first + column >= columns) continue;
+          float v;
+          asm volatile("ld.shared.f32 %0, [%1];" : "=f"(v) : "r"(part + line * kPitch + column * 4));
+          C* p = c + (h * 8 + line) * ldc + first + column;
+          st(p, fromFloat<C>(add ? v + toFloat(ld(p)) : v));
+        }
+      }
+  }
+};

@@ -1,0 +1,103 @@
+package cuda
+
+import "math"
+
+// tile is a variant of the matrix kernels: the part of the result that a block computes
+// and the shared memory it needs; and for choosing one, how many blocks a multiprocessor
+// holds and about how many microseconds 64 elements of the inner axis and all else take.
+type tile struct {
+	name      string
+	bm, bn    int
+	shared    int
+	resident  int
+	step, end float64
+}
+
+// The kernel without demands on alignment, then the others; the same of sm_90a, whose
+// blocks go on to other tiles, and for groups of rows.
+var (
+	anyTile     = tile{name: "any", bm: 64, bn: 64, shared: 32768}
+	tiles       = []tile{{"128x128", 128, 128, 98304, 2, 1.1, 2.5}, {"64x64", 64, 64, 49152, 4, 0.62, 1.5}}
+	hopperTiles = []tile{
+		{"128x256", 128, 256, 232448, 1, 0.72, 2.1},
+		{"128x128", 128, 128, 206848, 1, 0.42, 3},
+		{"128x64", 128, 64, 108544, 2, 0.76, 0.7},
+		{"64x64", 64, 64, 206848, 1, 0.22, 0.9},
+	}
+	hopperGroupTiles = []tile{
+		{"128x256", 128, 256, 232448, 1, 0.72, 3}, {"128x128", 128, 128, 108544, 2, 0.84, 4}, {"64x128", 64, 128, 108544, 2, 0.6, 2},
+	}
+)
+
+// Splitting the inner axis: pieces of at least minSlice, in steps of sliceStep.
+const (
+	minSlice  = 256
+	sliceStep = 64
+)
+
+// split is how many pieces of which size come of cutting k in about s.
+func split(k, s int) (slices, kSlice int) {
+	if s < 2 {
+		return 1, k
+	}
+	size := ceil(ceil(k, s), sliceStep) * sliceStep
+	return ceil(k, size), size
+}
+
+// cost is about how long a product takes, in microseconds.
+func (c *compiler) cost(t tile, m, n, k, runs, cut int) float64 {
+	slices, kSlice := split(k, cut)
+	number, slots := ceil(m, t.bm)*ceil(n, t.bn), c.target.sms*t.resident
+	rounds, reduce, rate := ceil(number*runs*slices, slots), 0.5, 3e6
+	if c.target.hopper {
+		blocks := min(number, max(1, slots/(slices*runs)))
+		rounds, reduce, rate = ceil(number, blocks)*ceil(blocks*slices*runs, slots), 0.4, 0.9e6
+	}
+	us := float64(rounds) * (float64(ceil(kSlice, sliceStep))*t.step + t.end)
+	if slices > 1 {
+		us += reduce + float64(runs)*float64(m)*float64(n)*float64(4*slices+8)/rate
+	}
+	return us
+}
+
+// pick chooses how to cut the inner axis, and the tile. The cut decides the order of sums,
+// so it goes by one run alone; the tile does not change the order, and goes by all runs.
+func (c *compiler) pick(m, n, k int) (t tile, slices, kSlice int) {
+	list := tiles
+	if c.target.hopper {
+		list = hopperTiles
+	}
+	least, cut := math.Inf(1), 1
+	for _, t := range list {
+		number, slots := ceil(m, t.bm)*ceil(n, t.bn), c.target.sms*t.resident
+		for w := range 4 {
+			s := max(1, w*slots/number)
+			if s > 1 && s > k/minSlice {
+				continue
+			}
+			if us := c.cost(t, m, n, k, 1, s); us < least {
+				least, cut = us, s
+			}
+		}
+	}
+	slices, kSlice = split(k, cut)
+	return c.cheapest(list, func(t tile) float64 { return c.cost(t, m, n, k, c.runs, cut) }), slices, kSlice
+}
+
+func (c *compiler) cheapest(list []tile, cost func(tile) float64) tile {
+	best, least := list[0], math.Inf(1)
+	for _, t := range list {
+		if us := cost(t); us < least {
+			best, least = t, us
+		}
+	}
+	return best
+}
+
+// pickGroup is the same for the rows of experts on sm_90a: number counts a tile's blocks,
+// k is the inner axis of one.
+func (c *compiler) pickGroup(k int, number func(t tile) int) tile {
+	return c.cheapest(hopperGroupTiles, func(t tile) float64 {
+		return float64(ceil(number(t)*c.runs, c.target.sms*t.resident)) * (float64(k)/sliceStep*t.step + t.end)
+	})
+}

@@ -1,0 +1,140 @@
+package trainer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/etastar/etastar/kernels"
+	"github.com/etastar/etastar/kernels/cpu"
+	"github.com/etastar/etastar/kernels/cuda"
+	"github.com/etastar/etastar/kernels/cuda/driver"
+)
+
+// What trains: a GPU by its number ("gpu:1"), any, the processor, or a GPU where one is
+// usable and else the processor.
+const (
+	Auto = "auto"
+	CPU  = "cpu"
+	GPU  = "gpu"
+)
+
+// Devices lists the words for a device.
+var Devices = []string{Auto, GPU, CPU}
+
+// device is what a worker trains on.
+type device struct {
+	backend kernels.Backend
+	budget  int64 // bytes that a group may take; 0: no bound
+	notes   []string
+	close   func() error
+}
+
+// gpuNumber is the number in "gpu:1", 0 for "gpu"; ok is false for other words.
+func gpuNumber(word string) (n int, given, ok bool) {
+	rest, found := strings.CutPrefix(word, GPU)
+	if !found {
+		return 0, false, false
+	}
+	if rest == "" {
+		return 0, false, true
+	}
+	n, err := strconv.Atoi(strings.TrimPrefix(rest, ":"))
+	return n, true, strings.HasPrefix(rest, ":") && err == nil && n >= 0
+}
+
+// choose says which device a word stands for on this machine, "cpu" or "gpu:1", and why
+// it is not the GPU that was hoped for.
+func choose(word string) (name, why string, err error) {
+	n, given, isGPU := gpuNumber(word)
+	switch {
+	case word == CPU:
+		return CPU, "", nil
+	case isGPU && given:
+		return word, "", nil
+	case isGPU:
+		return fmt.Sprintf("%s:%d", GPU, n), "", nil
+	case word != Auto && word != "":
+		return "", "", fmt.Errorf("there is no device %q: use %s, or gpu:1 for the second GPU", word, strings.Join(Devices, ", "))
+	}
+	missing := func() error { _, err := driver.Count(); return err }()
+	if missing == nil {
+		return GPU + ":0", "", nil
+	}
+	return CPU, "no GPU to train on: " + missing.Error(), nil
+}
+
+// CheckDevice says why a word for a device cannot be had here, before anything is started.
+func CheckDevice(word string) error {
+	n, _, isGPU := gpuNumber(word)
+	if _, _, err := choose(word); err != nil || !isGPU {
+		return err
+	}
+	count, err := driver.Count()
+	if err == nil && n >= count {
+		err = fmt.Errorf("there is no GPU %d: the driver offers %d, counted from 0", n, count)
+	}
+	if err != nil {
+		return fmt.Errorf("device %s: %w", word, err)
+	}
+	return nil
+}
+
+// openDevice opens a device by the name that choose gives.
+func openDevice(name string) (*device, error) {
+	if n, _, ok := gpuNumber(name); ok {
+		return openGPU(n)
+	}
+	return openCPU()
+}
+
+func openCPU() (*device, error) {
+	backend, err := cpu.New(cpu.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return &device{backend: backend, budget: memoryBudget(), close: func() error { return nil }}, nil
+}
+
+// gpuShare is how much of a GPU's free memory a group may take.
+const gpuShare = 0.9
+
+func openGPU(n int) (*device, error) {
+	backend, err := cuda.New(cuda.Options{Device: n})
+	if err != nil {
+		return nil, err
+	}
+	free, err := backend.Free()
+	if err != nil {
+		return nil, errors.Join(err, backend.Close())
+	}
+	d := &device{backend: backend, budget: int64(gpuShare * float64(free)), close: backend.Close}
+	d.notes = append(d.notes, others(backend.Info(), free)...)
+	return d, nil
+}
+
+// others says that somebody else works on a card, as far as that can be seen.
+func others(info driver.Info, free int64) []string {
+	m, err := driver.NewMonitor(info.PCI)
+	if err != nil {
+		return nil
+	}
+	defer m.Close()
+	st, err := m.State()
+	if err != nil {
+		return nil
+	}
+	n := 0
+	for _, p := range st.Processes {
+		if p.PID != os.Getpid() {
+			n++
+		}
+	}
+	if n == 0 && st.GPU < 20 {
+		return nil
+	}
+	return []string{fmt.Sprintf("GPU %d, %s, is in use by others: %d processes, %d%% busy, %.0f of %.0f GB free",
+		info.Ordinal, info.Name, n, st.GPU, float64(free)/1e9, float64(info.Total)/1e9)}
+}
