@@ -256,13 +256,17 @@ func (m *Model) bar(share float64, n int) string {
 	return m.th.bar.Render(full) + m.th.rule.Render(strings.Repeat("─", n-(halves+1)/2))
 }
 
-// clock writes a time: 00:41 as hours and minutes, 41 s where it is shorter.
+// clock writes how long something takes, to the two units that matter: 41 s, 1 m 56 s,
+// 3 h 05 m.
 func clock(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
-	if d < time.Minute {
+	switch {
+	case d < time.Minute:
 		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d m %02d s", int(d.Minutes()), int(d.Seconds())%60)
 	}
-	return fmt.Sprintf("%02d:%02d h", int(d.Hours()), int(d.Minutes())%60)
+	return fmt.Sprintf("%d h %02d m", int(d.Hours()), int(d.Minutes())%60)
 }
 
 // shapesLine says of every shape how far it is; those that do not fit are counted.
@@ -411,7 +415,7 @@ func sweepSummary(v session.Sweep) []part {
 	out = append(out, part{fmt.Sprintf("%d over", v.Finished()), 8})
 	if p.Share < 1 && p.Rate > 0 {
 		out = append(out, part{done(p.Share), 9}, part{number.SI(p.Rate) + " tok/s", 5},
-			part{"left " + time.Duration(p.Left*float64(time.Second)).Round(time.Second).String(), 6})
+			part{"left " + clock(p.Left), 6})
 	}
 	return out
 }
