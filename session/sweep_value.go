@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/etastar/etastar/fitting"
 	"github.com/etastar/etastar/trainer/rundir"
@@ -167,6 +168,18 @@ func lastFinite(y []float64) float64 {
 		}
 	}
 	return math.NaN()
+}
+
+// Card is the GPU that a run trains on now, and its name; nil when none trains on one.
+func (s Sweep) Card() (card *rundir.Card, name string) {
+	for i := range s.Runs {
+		if st := &s.Runs[i].Status; st.State == rundir.Running && st.Card != nil {
+			name = strings.TrimPrefix(st.Device, "cuda/")
+			name, _, _ = strings.Cut(name, "/")
+			return st.Card, strings.TrimPrefix(name, "NVIDIA ")
+		}
+	}
+	return nil, ""
 }
 
 // Smooth is the running median of y over about n points, those around each; towards

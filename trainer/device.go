@@ -11,6 +11,7 @@ import (
 	"github.com/etastar/etastar/kernels/cpu"
 	"github.com/etastar/etastar/kernels/cuda"
 	"github.com/etastar/etastar/kernels/cuda/driver"
+	"github.com/etastar/etastar/trainer/rundir"
 )
 
 // What trains: a GPU by its number ("gpu:1"), any, the processor, or a GPU where one is
@@ -29,6 +30,7 @@ type device struct {
 	backend kernels.Backend
 	budget  int64 // bytes that a group may take; 0: no bound
 	notes   []string
+	gauge   func() *rundir.Card // nil: there is none
 	close   func() error
 }
 
@@ -111,30 +113,35 @@ func openGPU(n int) (*device, error) {
 		return nil, errors.Join(err, backend.Close())
 	}
 	d := &device{backend: backend, budget: int64(gpuShare * float64(free)), close: backend.Close}
-	d.notes = append(d.notes, others(backend.Info(), free)...)
+	info := backend.Info()
+	monitor, err := driver.NewMonitor(info.PCI)
+	if err != nil {
+		d.notes = append(d.notes, "no utilisation, power and temperature: "+err.Error())
+		return d, nil
+	}
+	d.gauge = func() *rundir.Card { return gauge(monitor) }
+	d.close = func() error { monitor.Close(); return backend.Close() }
+	if c := d.gauge(); c != nil && (c.Others > 0 || c.Busy > idle) {
+		d.notes = append(d.notes, fmt.Sprintf("GPU %d, %s, is in use by others: %d processes, %d%% busy, %.0f of %.0f GB free",
+			n, info.Name, c.Others, c.Busy, float64(free)/1e9, float64(info.Total)/1e9))
+	}
 	return d, nil
 }
 
-// others says that somebody else works on a card, as far as that can be seen.
-func others(info driver.Info, free int64) []string {
-	m, err := driver.NewMonitor(info.PCI)
-	if err != nil {
-		return nil
-	}
-	defer m.Close()
+// idle is how busy a card may look, in percent, on which nobody works.
+const idle = 20
+
+// gauge reads a card; nil where it tells nothing.
+func gauge(m *driver.Monitor) *rundir.Card {
 	st, err := m.State()
 	if err != nil {
 		return nil
 	}
-	n := 0
+	c := &rundir.Card{Busy: st.GPU, Used: st.Used, Total: st.Total, Watts: st.Watts, Celsius: st.Celsius}
 	for _, p := range st.Processes {
 		if p.PID != os.Getpid() {
-			n++
+			c.Others++
 		}
 	}
-	if n == 0 && st.GPU < 20 {
-		return nil
-	}
-	return []string{fmt.Sprintf("GPU %d, %s, is in use by others: %d processes, %d%% busy, %.0f of %.0f GB free",
-		info.Ordinal, info.Name, n, st.GPU, float64(free)/1e9, float64(info.Total)/1e9)}
+	return c
 }

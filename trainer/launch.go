@@ -90,7 +90,7 @@ func Work(ctx context.Context, dir, word, turns string) (err error) {
 	for _, n := range d.notes {
 		say("%s", n)
 	}
-	err = (&Worker{Backend: d.backend, Log: os.Stdout, MaxBytes: d.budget}).Train(ctx, dir)
+	err = (&Worker{Backend: d.backend, Log: os.Stdout, MaxBytes: d.budget, Gauge: d.gauge}).Train(ctx, dir)
 	if errors.Is(err, context.Canceled) {
 		return nil // told to end; the checkpoints are written
 	}

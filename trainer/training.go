@@ -425,8 +425,13 @@ func (t *training) end(run int, results []StepResult) error {
 }
 
 func (t *training) status(runs []int, state rundir.State, reason string) error {
+	var card *rundir.Card
+	if state == rundir.Running && t.w.Gauge != nil {
+		card = t.w.Gauge()
+	}
 	for _, run := range runs {
 		st := &t.state[run]
+		st.Card = card
 		st.State, st.Reason, st.Heartbeat = state, reason, time.Time{} // stamped when it is written
 		st.Resumable = state == rundir.Running || state == rundir.Paused || state == rundir.Stopped
 		if err := t.outs[run].SetStatus(*st); err != nil {

@@ -24,6 +24,8 @@ type Worker struct {
 	MaxBytes int64
 	// CheckpointEvery is the longest time between checkpoints; 0: a minute.
 	CheckpointEvery time.Duration
+	// Gauge reads the card that the backend works on; nil: there is none.
+	Gauge func() *rundir.Card
 	// Poll is how often requests are looked for; 0: four times a second.
 	Poll time.Duration
 }

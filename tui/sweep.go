@@ -237,6 +237,9 @@ func (m *Model) progressLine(v session.Sweep, w int) string {
 			parts = append(parts, part{m.th.dim.Render("left " + clock(p.Left)), 7})
 		}
 	}
+	if card, name := v.Card(); card != nil {
+		parts = append(parts, part{m.th.dim.Render(cardText(card, name)), 4})
+	}
 	n := w / 4
 	text, _ := joinParts(parts, m.th.faint.Render(" · "), w-n-2)
 	if n < 4 {
@@ -244,6 +247,27 @@ func (m *Model) progressLine(v session.Sweep, w int) string {
 		return text
 	}
 	return m.bar(share, n) + "  " + text
+}
+
+// cardText says what a GPU is doing: H200 97% 412 W 61 °C 38/150 GB.
+func cardText(c *rundir.Card, name string) string {
+	text := oneLine(name)
+	if c.Busy >= 0 {
+		text += fmt.Sprintf(" %d%%", c.Busy)
+	}
+	if c.Watts >= 0 {
+		text += fmt.Sprintf(" %.0f W", c.Watts)
+	}
+	if c.Celsius >= 0 {
+		text += fmt.Sprintf(" %d °C", c.Celsius)
+	}
+	if c.Used >= 0 && c.Total > 0 {
+		text += fmt.Sprintf(" %.0f/%.0f GB", float64(c.Used)/1e9, float64(c.Total)/1e9)
+	}
+	if c.Others > 0 {
+		text += fmt.Sprintf(", shared with %d", c.Others)
+	}
+	return text
 }
 
 // bar is n cells wide and filled to share, to half a cell.

@@ -3,6 +3,7 @@ package tui
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/etastar/etastar/session"
@@ -88,5 +89,29 @@ func TestSweepPanesFit(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestCard: what the GPU does stands beside the progress, as far as it is known.
+func TestCard(t *testing.T) {
+	v := liveSweep()
+	for i := range v.Runs {
+		if st := &v.Runs[i].Status; st.State == rundir.Running {
+			st.Device, st.Card = "cuda/NVIDIA H200/sm_90", &rundir.Card{Busy: 97, Used: 38e9, Total: 150e9, Watts: 412.4, Celsius: 61, Others: 1}
+		}
+	}
+	screen := func() string {
+		return emulated(newScreen(t, oddNotebook{openNotebook(t, ""), []session.Value{v}}, 160, 36))
+	}
+	if got := screen(); !strings.Contains(got, "H200 97% 412 W 61 °C 38/150 GB, shared with 1") {
+		t.Errorf("no card on screen:\n%s", got)
+	}
+	for i := range v.Runs {
+		if st := &v.Runs[i].Status; st.Card != nil {
+			st.Card = &rundir.Card{Busy: -1, Used: -1, Total: -1, Watts: -1, Celsius: -1}
+		}
+	}
+	if got := screen(); !strings.Contains(got, "H200") || strings.Contains(got, "-1") {
+		t.Errorf("a card that tells nothing:\n%s", got)
 	}
 }

@@ -67,6 +67,17 @@ type Status struct {
 	Resumable  bool      `json:"resumable"`
 	Checkpoint int64     `json:"checkpoint,omitzero"` // step of the last checkpoint
 	Device     string    `json:"device,omitempty"`
+	Card       *Card     `json:"card,omitempty"` // the GPU it trains on, while it does
+}
+
+// Card is the state of a GPU; a value that it does not tell is −1.
+type Card struct {
+	Busy    int     `json:"busy"` // percent of the time
+	Used    int64   `json:"used"` // bytes, of all processes
+	Total   int64   `json:"total"`
+	Watts   float64 `json:"watts"`
+	Celsius int     `json:"celsius"`
+	Others  int     `json:"others,omitzero"` // processes of others on it
 }
 
 // Here fills in the process that writes the status.
