@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -255,7 +256,29 @@ func runsCommand(code *int) *cobra.Command {
 		},
 	}
 	startCmd.Flags().StringVar(&start.Device, "device", trainer.Auto, "what to train on: auto, cpu, gpu, or gpu:1 for the second GPU")
-	cmd.AddCommand(startCmd)
+	cmd.AddCommand(startCmd, exportRunCommand(code))
+	return cmd
+}
+
+// exportRunCommand writes a checkpoint for other programs.
+func exportRunCommand(code *int) *cobra.Command {
+	e := headless.ExportCheckpoint{Program: version(), Out: os.Stdout, Err: os.Stderr}
+	cmd := &cobra.Command{
+		Use:               "export run -o folder",
+		Short:             "Write a checkpoint of a run as a Hugging Face model directory (Qwen3, Qwen3-MoE)",
+		Example:           "  etastar runs export runs/proxies/d128L4-lr3e-3-5f0c9a1b22 -o d128L4",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: folders,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			e.Run = args[0]
+			*code = e.Do(cmd.Context())
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&e.Output, "output", "o", "", "folder to write; its parent must be there")
+	cmd.Flags().Int64Var(&e.Step, "step", headless.LastStep, "step of the checkpoint; -1: the last one")
+	cmd.Flags().StringVar(&e.DType, "dtype", "bfloat16", "how weights are stored: bfloat16 or float32")
+	cmd.Flags().BoolVar(&e.Force, "force", false, "replace an earlier export")
 	return cmd
 }
 
@@ -274,6 +297,7 @@ func doctorCommand() *cobra.Command {
 func workerCommand() *cobra.Command {
 	var detach, measure bool
 	var device string
+	var share int
 	cmd := &cobra.Command{
 		Use:    "worker folder",
 		Short:  "Train the runs in a folder",
@@ -284,16 +308,17 @@ func workerCommand() *cobra.Command {
 				return trainer.ServeMeasure(os.Stdin, os.Stdout, device)
 			}
 			if !detach {
-				return trainer.Work(cmd.Context(), args[0], device, session.TurnDir())
+				return trainer.Work(cmd.Context(), args[0], device, share, session.TurnDir())
 			}
 			exe, err := os.Executable()
 			if err != nil {
 				return err
 			}
-			return trainer.Detach(exe, []string{"worker", "--device", device, args[0]}, args[0])
+			return trainer.Detach(exe, []string{"worker", "--device", device, "--share", strconv.Itoa(share), args[0]}, args[0])
 		},
 	}
 	cmd.Flags().StringVar(&device, "device", trainer.Auto, "what to train on")
+	cmd.Flags().IntVar(&share, "share", 1, "how many workers share the runs")
 	cmd.Flags().BoolVar(&measure, "measure", false, "time steps of the shapes on standard input")
 	cmd.Flags().BoolVar(&detach, "detach", false, "start the worker in a session of its own and return")
 	return cmd

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		if slices.Contains(os.Args, "--detach") {
 			err = trainer.Detach(os.Args[0], []string{workerWord, dir}, dir)
 		} else {
-			err = trainer.Work(context.Background(), dir, trainer.CPU, filepath.Join(dir, "turn"))
+			err = trainer.Work(context.Background(), dir, trainer.CPU, 1, filepath.Join(dir, "turn"))
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -84,6 +84,19 @@ func CheckDevice(word string) error {
 	return nil
 }
 
+// every lists the devices that a word stands for together: all GPUs where it names none.
+func every(word string) []string {
+	count, err := driver.Count()
+	if err != nil || count < 2 || word != Auto && word != GPU {
+		return []string{word}
+	}
+	var all []string
+	for n := range count {
+		all = append(all, fmt.Sprintf("%s:%d", GPU, n))
+	}
+	return all
+}
+
 // openDevice opens a device by the name that choose gives.
 func openDevice(name string) (*device, error) {
 	if n, _, ok := gpuNumber(name); ok {

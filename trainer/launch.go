@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,17 +19,20 @@ import (
 // workerLog is the narration of a sweep's workers, in its folder.
 const workerLog = "worker.log"
 
-// Launch starts a worker on dir that lives on when this process ends: the program at exe
-// is run with the words, the device ("" for Auto) and dir, in a session of its own. It
-// returns when the worker has been started. The program must call Detach.
+// Launch starts a worker on dir that lives on when this process ends, or one for each GPU
+// where there are several: the program at exe is run with the words, the device ("" for
+// Auto) and dir, in a session of its own. It returns when the workers have been started.
+// The program must call Detach.
 func Launch(ctx context.Context, exe string, words []string, device, dir string) error {
 	if err := CheckDevice(device); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, exe, append(slices.Clone(words), "--device", cmp.Or(device, Auto), "--detach", dir)...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("start a worker: %w: %s", err, out)
+	devices := every(cmp.Or(device, Auto))
+	for _, d := range devices {
+		args := append(slices.Clone(words), "--device", d, "--share", strconv.Itoa(len(devices)), "--detach", dir)
+		if out, err := exec.CommandContext(ctx, exe, args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("start a worker: %w: %s", err, out)
+		}
 	}
 	return nil
 }
@@ -55,8 +59,9 @@ func Detach(exe string, words []string, dir string) error {
 }
 
 // Work trains the runs in dir on a device and returns when none is left. Workers of one
-// device take turns at a lock file in the folder turns: each uses all of it.
-func Work(ctx context.Context, dir, word, turns string) (err error) {
+// device take turns at a lock file in the folder turns: each uses all of it. It is one of
+// share workers that train runs of one shape side by side.
+func Work(ctx context.Context, dir, word string, share int, turns string) (err error) {
 	say := func(format string, args ...any) {
 		fmt.Printf("%s "+format+"\n", append([]any{time.Now().Format(time.DateTime)}, args...)...)
 	}
@@ -81,7 +86,7 @@ func Work(ctx context.Context, dir, word, turns string) (err error) {
 	if err != nil && name != CPU && (word == Auto || word == "") {
 		// One that is too old, say, is no reason not to train.
 		say("%v: training on the processor", err)
-		return Work(ctx, dir, CPU, turns)
+		return Work(ctx, dir, CPU, share, turns)
 	}
 	if err != nil {
 		return err
@@ -90,7 +95,7 @@ func Work(ctx context.Context, dir, word, turns string) (err error) {
 	for _, n := range d.notes {
 		say("%s", n)
 	}
-	err = (&Worker{Backend: d.backend, Log: os.Stdout, MaxBytes: d.budget, Gauge: d.gauge}).Train(ctx, dir)
+	err = (&Worker{Backend: d.backend, Log: os.Stdout, MaxBytes: d.budget, Gauge: d.gauge, Share: share}).Train(ctx, dir)
 	if errors.Is(err, context.Canceled) {
 		return nil // told to end; the checkpoints are written
 	}

@@ -24,6 +24,9 @@ type Worker struct {
 	MaxBytes int64
 	// CheckpointEvery is the longest time between checkpoints; 0: a minute.
 	CheckpointEvery time.Duration
+	// Share is how many workers train the same folder, each on a device of its own: runs
+	// that could train together are shared out. 0: this one alone.
+	Share int
 	// Gauge reads the card that the backend works on; nil: there is none.
 	Gauge func() *rundir.Card
 	// Poll is how often requests are looked for; 0: four times a second.
@@ -84,7 +87,7 @@ func (w *Worker) Train(ctx context.Context, dir string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		todo, paused := w.pending(dir, tried)
+		todo, taken, paused := w.pending(dir, tried)
 		if len(todo) == 0 {
 			if !paused {
 				return nil
@@ -95,7 +98,7 @@ func (w *Worker) Train(ctx context.Context, dir string) error {
 			}
 			continue
 		}
-		batch := w.nextGroup(todo)
+		batch := w.nextGroup(todo, taken)
 		for _, s := range batch {
 			tried[s.Dir] = s.Status.Step
 		}
@@ -108,9 +111,9 @@ func (w *Worker) Train(ctx context.Context, dir string) error {
 // locked stands in place of a step for a run that another program trains.
 const locked = -1
 
-// pending lists the runs that can be trained now; paused says that others wait for a
-// request.
-func (w *Worker) pending(dir string, tried map[string]int64) (todo []rundir.Summary, paused bool) {
+// pending lists the runs that can be trained now, and those that another worker has taken;
+// paused says that others wait for a request.
+func (w *Worker) pending(dir string, tried map[string]int64) (todo, taken []rundir.Summary, paused bool) {
 	for _, s := range rundir.List(dir) {
 		if s.Problem != "" || s.Newer > 0 {
 			continue
@@ -130,11 +133,14 @@ func (w *Worker) pending(dir string, tried map[string]int64) (todo []rundir.Summ
 			}
 		}
 		if at, ok := tried[s.Dir]; ok && (at == locked || at == s.Status.Step && s.Status.State != rundir.Paused) {
-			continue // another worker has it, or it did not get on: its status says why
+			if at == locked {
+				taken = append(taken, s)
+			}
+			continue // or it did not get on: its status says why
 		}
 		todo = append(todo, s)
 	}
-	return todo, paused
+	return todo, taken, paused
 }
 
 // stopPaused ends a run that was put aside.
@@ -151,8 +157,9 @@ func (w *Worker) stopPaused(dir, by string) {
 	}
 }
 
-// nextGroup takes the first run and all that can train with it.
-func (w *Worker) nextGroup(todo []rundir.Summary) []rundir.Summary {
+// nextGroup takes the first run and all that can train with it, or this worker's share of
+// them and of those that are taken.
+func (w *Worker) nextGroup(todo, taken []rundir.Summary) []rundir.Summary {
 	slices.SortStableFunc(todo, func(a, b rundir.Summary) int {
 		return cmp.Or(
 			// The cheap shapes first: they show soonest whether the sweep is well placed.
@@ -162,18 +169,30 @@ func (w *Worker) nextGroup(todo []rundir.Summary) []rundir.Summary {
 		)
 	})
 	first := todo[0]
-	group := []rundir.Summary{first}
-	at := startStep(first)
-	for _, s := range todo[1:] {
-		if Together(first.Config, s.Config) != "" || startStep(s) != at || (s.Config.Origin == nil) != (first.Config.Origin == nil) {
-			continue
+	together := func(s rundir.Summary) bool {
+		return Together(first.Config, s.Config) == "" && generation(s.Config) == generation(first.Config)
+	}
+	at, share := startStep(first), max(w.Share, 1)
+	var group []rundir.Summary
+	all := 0
+	for _, s := range taken {
+		if together(s) {
+			all++
 		}
-		if w.MaxBytes > 0 {
-			if n, err := Memory(w.Backend, first.Config, len(group)+1); err != nil || n > w.MaxBytes {
-				break
-			}
+	}
+	for _, s := range todo {
+		if together(s) && startStep(s) == at {
+			group = append(group, s)
 		}
-		group = append(group, s)
+	}
+	all += len(group)
+	group = group[:min(len(group), (all+share-1)/share)]
+	for w.MaxBytes > 0 && len(group) > 1 {
+		n, err := Memory(w.Backend, first.Config, len(group))
+		if err == nil && n <= w.MaxBytes {
+			break
+		}
+		group = group[:len(group)-1]
 	}
 	return group
 }

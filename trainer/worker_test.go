@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -303,5 +304,35 @@ func TestEndNotWrittenDown(t *testing.T) {
 	after := rundir.Read(dirs[0])
 	if after.Status.State != rundir.Finished || after.Status.Step != before.Status.Step || after.Status.Val != before.Status.Val {
 		t.Errorf("finished as %+v, then as %+v", before.Status, after.Status)
+	}
+}
+
+// TestShares: workers that train side by side take equal parts of the runs of one shape.
+func TestShares(t *testing.T) {
+	var all []rundir.Summary
+	for i := range 5 {
+		all = append(all, rundir.Summary{Dir: t.TempDir(), Config: small(1e-3 * float64(i+1))})
+	}
+	other := small(1e-3)
+	other.Shape = config.Dense(64, 2, 256, 32)
+	all = append(all, rundir.Summary{Dir: t.TempDir(), Config: other})
+	w := worker(t)
+	if n := len(w.nextGroup(slices.Clone(all), nil)); n != 5 {
+		t.Errorf("alone it takes %d of 5", n)
+	}
+	w.Share = 2
+	first := w.nextGroup(slices.Clone(all), nil)
+	second := w.nextGroup(slices.Clone(all[3:]), all[:3])
+	third := w.nextGroup(slices.Clone(all[5:]), all[:5])
+	if len(first) != 3 || len(second) != 2 || len(third) != 1 || third[0].Config.Shape != other.Shape {
+		t.Errorf("two workers take %d, %d and then %d", len(first), len(second), len(third))
+	}
+	room, err := Memory(w.Backend, all[0].Config, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Share, w.MaxBytes = 0, room
+	if n := len(w.nextGroup(slices.Clone(all), nil)); n != 2 {
+		t.Errorf("%d runs in memory for two", n)
 	}
 }
