@@ -19,6 +19,9 @@ type Cost struct {
 	FLOPs  float64
 	// Seconds is how long it takes on this machine, from a timed step; 0: not known.
 	Seconds float64
+	// Bytes is the memory of the largest shape's runs together, Room what they may take:
+	// beyond it they train in groups. 0: not known.
+	Bytes, Room int64
 }
 
 // estimate times a step of every shape where it would train. What cannot be timed leaves
@@ -40,6 +43,9 @@ func (s *Sweep) estimate(c *Call) {
 		return
 	}
 	for k, g := range groups {
+		if speeds[k].Bytes > s.Cost.Bytes {
+			s.Cost.Bytes, s.Cost.Room = speeds[k].Bytes, speeds[k].Room
+		}
 		for _, i := range g.Runs {
 			s.Cost.Seconds += newTokens(s.Runs[i].Config) / speeds[k].TokensPerSecond
 		}
@@ -48,6 +54,26 @@ func (s *Sweep) estimate(c *Call) {
 
 // measureTime is how long an estimate may take.
 const measureTime = 30 * time.Second
+
+// memory says what the largest shape takes.
+func (c Cost) memory() string {
+	switch {
+	case c.Bytes == 0:
+		return ""
+	case c.Room > 0 && c.Bytes > c.Room:
+		groups := (c.Bytes + c.Room - 1) / c.Room
+		return fmt.Sprintf("%s of memory for all runs of the largest shape, of which %s may be taken: they train in %d groups", size(c.Bytes), size(c.Room), groups)
+	}
+	return "at most " + size(c.Bytes) + " of memory at once"
+}
+
+// size writes a number of bytes: 38 MB, 1.2 GB.
+func size(n int64) string {
+	if n < 1e9 {
+		return fmt.Sprintf("%.0f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+}
 
 // meter remembers speeds: a sweep is looked at often.
 var meter trainer.Meter

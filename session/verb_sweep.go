@@ -221,6 +221,9 @@ func (s Sweep) notes() []string {
 	}
 	corpus := s.corpusNotes()
 	if s.Started() == 0 {
+		if memory := s.Cost.memory(); memory != "" {
+			corpus = append(corpus, memory)
+		}
 		return append([]string{cost, "nothing trains yet: start it"}, corpus...)
 	}
 	var parts []string

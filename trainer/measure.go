@@ -21,6 +21,8 @@ import (
 type Speed struct {
 	TokensPerSecond float64 `json:"tokens_per_second"` // of all runs together
 	Measured        bool    `json:"measured"`          // a step was timed; false: from the machine's peak alone
+	Bytes           int64   `json:"bytes"`             // that the runs need at once
+	Room            int64   `json:"room,omitzero"`     // that they may take; beyond it they train in groups. 0: not known
 }
 
 // Asked is a number of runs of one shape whose speed is to be measured.
@@ -59,7 +61,9 @@ func measure(a Asked) (Speed, error) {
 	}
 	rounds := (a.Runs + all.Workers() - 1) / all.Workers()
 	s.TokensPerSecond *= float64(a.Runs) / float64(rounds)
-	return s, nil
+	s.Room = memoryBudget()
+	s.Bytes, err = Memory(all, a.Run, a.Runs)
+	return s, err
 }
 
 // timeStep is the time of a micro-batch and its update, after one that touches the memory.
@@ -181,14 +185,19 @@ func ServeMeasure(in io.Reader, out io.Writer, device string) (err error) {
 	speeds := make([]Speed, len(asked))
 	for i, a := range asked {
 		n := a.Runs
-		if bytes, err := Memory(d.backend, a.Run, n); err == nil && bytes > d.budget && d.budget > 0 {
-			n = int(max(1, int64(n)*d.budget/bytes))
+		need, err := Memory(d.backend, a.Run, n)
+		if err != nil {
+			return err
+		}
+		if need > d.budget && d.budget > 0 {
+			n = int(max(1, int64(n)*d.budget/need))
 		}
 		seconds, err := timeStep(d.backend, a.Run, n, gpuSteps)
 		if err != nil {
 			return err
 		}
-		speeds[i] = Speed{float64(n) * float64(a.Run.BatchTokens()) / float64(a.Run.Batch.Accumulate) / seconds, true}
+		micro := float64(a.Run.BatchTokens()) / float64(a.Run.Batch.Accumulate)
+		speeds[i] = Speed{TokensPerSecond: float64(n) * micro / seconds, Measured: true, Bytes: need, Room: d.budget}
 	}
 	return json.NewEncoder(out).Encode(speeds)
 }
