@@ -2,8 +2,8 @@
 // their initial values, one program that adds a micro-batch's gradients, one that
 // applies them, and one that measures the loss alone.
 //
-// Parameters have the names of Hugging Face's Qwen3 and Qwen3-MoE, so that a
-// checkpoint is an export already. The package knows no data, no schedule and no files.
+// Parameters have the names of Hugging Face's Qwen3 and Qwen3-MoE but for the packed
+// ones (gate_up_proj); package huggingface splits those. The package knows no data, no schedule and no files.
 package model
 
 import (
