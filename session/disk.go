@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/etastar/etastar/session/notebook"
+	"github.com/etastar/etastar/trainer/atomicfile"
 )
 
 // maxNotebook bounds what is read as a notebook: a data file opened by mistake is refused.
@@ -130,49 +131,6 @@ func (s *Session) dropRecovery() {
 	s.file.journal, s.file.recovered = "", false
 }
 
-// WriteAtomic replaces path by data: written aside, flushed to the disk, renamed. A
-// new file is for its owner alone; an existing one keeps its mode.
-func WriteAtomic(path string, data []byte) (err error) {
-	mode := fs.FileMode(0o600)
-	if info, err := os.Stat(path); err == nil {
-		if !info.Mode().IsRegular() {
-			return fmt.Errorf("write %s: not a regular file", path)
-		}
-		mode = info.Mode().Perm()
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-			err = fmt.Errorf("write %s: %w", path, err)
-		}
-	}()
-	if _, err = f.Write(data); err != nil {
-		return err
-	}
-	if err = f.Chmod(mode); err != nil {
-		return err
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	if d, derr := os.Open(filepath.Dir(path)); derr == nil {
-		_ = d.Sync() // some file systems refuse to flush a folder; the rename has happened
-		_ = d.Close()
-	}
-	return nil
-}
-
 // Save writes the notebook now, unless it changed on disk meanwhile: then the work
 // goes to the recovery file and the conflict shows in File.
 func (s *Session) Save() error {
@@ -195,7 +153,7 @@ func (s *Session) saveLocked() error {
 	if s.file.conflict {
 		return s.journalLocked(text, fmt.Errorf("%s changed on disk: reload it or overwrite it", filepath.Base(s.file.path)))
 	}
-	if err := WriteAtomic(s.file.path, []byte(text)); err != nil {
+	if err := atomicfile.Write(s.file.path, []byte(text), nil); err != nil {
 		return s.journalLocked(text, err)
 	}
 	s.file.disk, s.file.exists, s.file.err = text, true, ""
@@ -211,7 +169,7 @@ func (s *Session) journalLocked(text string, cause error) error {
 	if text == s.file.journal {
 		return cause
 	}
-	if err := WriteAtomic(s.recoveryPath(), []byte(text)); err != nil {
+	if err := atomicfile.Write(s.recoveryPath(), []byte(text), nil); err != nil {
 		s.file.err = fmt.Sprintf("%v; and the recovery file failed: %v", cause, err)
 		return errors.Join(cause, err)
 	}
@@ -285,7 +243,7 @@ func (s *Session) SaveAs(path string) error {
 	if _, err := os.Lstat(abs); err == nil {
 		return fmt.Errorf("save as %s: it exists; choose another name", path)
 	}
-	if err := WriteAtomic(abs, []byte(s.doc.String())); err != nil {
+	if err := atomicfile.Write(abs, []byte(s.doc.String()), nil); err != nil {
 		return err
 	}
 	s.dropRecovery()

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/etastar/etastar/session/picture"
+	"github.com/etastar/etastar/trainer/atomicfile"
 )
 
 func plotVerb() *Verb {
@@ -103,7 +104,7 @@ func (s *Session) DrawPictures() error {
 	for _, d := range due {
 		data, err := d.picture.Draw(d.picture.Format)
 		if err == nil {
-			err = WriteAtomic(d.picture.File, data)
+			err = atomicfile.Write(d.picture.File, data, nil)
 		}
 		s.mu.Lock()
 		s.drawn[d.key] = d.out

@@ -14,7 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/trainer/atomicfile"
 )
 
 //go:embed *.md *.csv
@@ -60,7 +60,7 @@ func Install(dir, name string) (string, error) {
 		}
 		text, err := files.ReadFile(f.Name())
 		if err == nil {
-			err = session.WriteAtomic(path, text)
+			err = atomicfile.Write(path, text, nil)
 		}
 		if err != nil {
 			return "", fmt.Errorf("install the examples: %w", err)

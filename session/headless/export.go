@@ -11,6 +11,7 @@ import (
 
 	"github.com/etastar/etastar/session"
 	"github.com/etastar/etastar/session/export"
+	"github.com/etastar/etastar/trainer/atomicfile"
 )
 
 // Export computes a notebook and writes it with its results. The pictures it names
@@ -103,5 +104,5 @@ func (e Export) write(data []byte) error {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // a link stays a link
 	}
-	return session.WriteAtomic(path, data)
+	return atomicfile.Write(path, data, nil)
 }

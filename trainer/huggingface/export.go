@@ -16,7 +16,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/etastar/etastar/trainer/internal/atomicfile"
+	"github.com/etastar/etastar/trainer/atomicfile"
 	"github.com/etastar/etastar/trainer/rundir"
 	"github.com/etastar/etastar/trainer/safetensors"
 )

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/etastar/etastar/trainer/internal/atomicfile"
+	"github.com/etastar/etastar/trainer/atomicfile"
 )
 
 // Checkpoint is a finished checkpoint.

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/etastar/etastar/trainer/internal/atomicfile"
+	"github.com/etastar/etastar/trainer/atomicfile"
 )
 
 // Request is what another program can ask of a worker.

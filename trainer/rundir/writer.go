@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/etastar/etastar/trainer/atomicfile"
 	"github.com/etastar/etastar/trainer/config"
-	"github.com/etastar/etastar/trainer/internal/atomicfile"
 )
 
 // Writer writes one run. It holds the run's lock until Close. One goroutine may use it.

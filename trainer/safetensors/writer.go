@@ -9,7 +9,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/etastar/etastar/trainer/internal/atomicfile"
+	"github.com/etastar/etastar/trainer/atomicfile"
 )
 
 // Spec is a tensor to be written.

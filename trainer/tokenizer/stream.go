@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/etastar/etastar/trainer/internal/atomicfile"
+	"github.com/etastar/etastar/trainer/atomicfile"
 )
 
 // chunk is how much text is encoded at a time, and maxChunk how much is read at most
