@@ -21,6 +21,7 @@ import (
 	"github.com/etastar/etastar/session/example"
 	"github.com/etastar/etastar/session/headless"
 	"github.com/etastar/etastar/trainer"
+	"github.com/etastar/etastar/trainer/bench"
 	"github.com/etastar/etastar/trainer/rundir"
 	"github.com/etastar/etastar/tui"
 )
@@ -44,7 +45,7 @@ A notebook is a Markdown file; its cells are fenced blocks tagged eta:
 
 Training runs are folders, ./runs unless a sweep says otherwise:
 
-  etastar runs               list them; also: runs pause, resume, stop, start
+  etastar runs               list them; also: runs pause, resume, stop, start, export
 
 Exit codes of run, check, export and runs: 0 well, 1 a cell failed, 2 usage or a
 statement that does not parse, 3 a file that cannot be read or written, 4 an
@@ -80,7 +81,7 @@ func command(code *int) *cobra.Command {
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.PersistentFlags().StringVar(&theme, "theme", "auto", "colours: auto, dark, light or none")
-	root.AddCommand(exampleCommand(code, &theme), runCommand(code), checkCommand(code), exportCommand(code), runsCommand(code), doctorCommand(), workerCommand())
+	root.AddCommand(exampleCommand(code, &theme), runCommand(code), checkCommand(code), exportCommand(code), runsCommand(code), doctorCommand(), benchCommand(code), workerCommand())
 	root.SetHelpCommand(helpCommand(root))
 	return root
 }
@@ -91,7 +92,7 @@ func open(ctx context.Context, args []string, theme string) int {
 	}
 	path := args[0]
 	if _, serr := os.Stat(path); serr != nil && filepath.Ext(path) != ".md" {
-		fmt.Fprintf(os.Stderr, "etastar: there is no command and no notebook %q; a new notebook's name ends in .md, the commands are run, check, export, runs, example, doctor and help\n", path)
+		fmt.Fprintf(os.Stderr, "etastar: there is no command and no notebook %q; a new notebook's name ends in .md, the commands are run, check, export, runs, example, doctor, bench and help\n", path)
 		return headless.Usage
 	}
 	return show(ctx, path, session.Options{Interactive: true}, theme)
@@ -293,6 +294,30 @@ func doctorCommand() *cobra.Command {
 	}
 }
 
+func benchCommand(code *int) *cobra.Command {
+	b := headless.Bench{Out: os.Stdout, Err: os.Stderr}
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure how fast this machine trains, beside PyTorch on the same card",
+		Long: "Measure how fast this machine trains proxies of several shapes, runs of one shape\n" +
+			"together, and beside it PyTorch on the same card.\n\nThe shapes: " + strings.Join(bench.Names(), ", "),
+		Example: "  etastar bench\n  etastar bench --shapes d128,d256 --runs 1,8 --peer ~/torch/bin/python",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			*code = b.Do(cmd.Context())
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&b.Options.Device, "device", trainer.Auto, "what to measure: auto, cpu, gpu, or gpu:1 for the second GPU")
+	cmd.Flags().StringVar(&b.Options.Shapes, "shapes", "", "shapes, separated by commas; without, those that suit the device")
+	cmd.Flags().StringVar(&b.Options.Runs, "runs", "", "how many runs train together: 1,4,8; without, what suits the shape")
+	cmd.Flags().StringVar(&b.Options.Peer, "peer", bench.Auto, "PyTorch: auto, off, or the Python that has it")
+	cmd.Flags().IntVar(&b.Options.Steps, "steps", 0, "steps to time; 0: 20, on a processor 5")
+	cmd.Flags().DurationVar(&b.Options.Budget, "budget", 0, "how long PyTorch may take for one mode, compiling included; 0: 3m")
+	cmd.Flags().BoolVar(&b.JSON, "json", false, "print a line of JSON for every row")
+	return cmd
+}
+
 // workerCommand trains runs in the background; session starts it.
 func workerCommand() *cobra.Command {
 	var detach, measure bool
@@ -330,7 +355,7 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 		Use:   "help [command or topic]",
 		Short: "Help on a command, a verb (predict), a parameter (curves.window) or the language",
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			topics := []string{"language", "verbs", "run", "check", "export", "runs", "example", "doctor"}
+			topics := []string{"language", "verbs", "run", "check", "export", "runs", "example", "doctor", "bench"}
 			for _, v := range session.Verbs() {
 				topics = append(topics, v.Name)
 			}
