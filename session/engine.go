@@ -118,7 +118,7 @@ func (s *Session) advance() {
 		if e := s.cache.get(n.hash); e != nil {
 			n.out = e.out
 			if n.out.err == nil && n.identity != "" {
-				s.lastGood[n.identity] = n.out.value
+				s.lastGood[n.identity], s.answered[n.identity] = n.out.value, answered{n.question, n.out.notes}
 			}
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -25,6 +26,7 @@ type node struct {
 	err          *CellError // found without running it
 	hash         string     // of everything the result depends on; "" when an input has none
 	print        string     // fingerprint of the file it reads
+	question     string     // hash of the same but for how far runs of sweeps are
 	out          *outcome   // nil until it ran
 }
 
@@ -296,7 +298,8 @@ func (g *graph) visit(n *node, dir string, done map[*node]bool) {
 	if n.err != nil {
 		return
 	}
-	h := sha256.New()
+	content, question := sha256.New(), sha256.New()
+	h := io.MultiWriter(content, question)
 	fmt.Fprintf(h, "%s\x00%s\x00%s\x00", n.bound.verb.Name, n.st.Where, n.st.Tail)
 	names := make([]string, 0, len(n.bound.args))
 	for name := range n.bound.args {
@@ -320,13 +323,17 @@ func (g *graph) visit(n *node, dir string, done map[*node]bool) {
 		if e.ref.param != nil {
 			name = e.ref.param.Name
 		}
-		fmt.Fprintf(h, "%s<-%s\x00", name, e.to.hash)
+		fmt.Fprintf(content, "%s<-%s\x00", name, e.to.hash)
+		fmt.Fprintf(question, "%s<-%s\x00", name, e.to.question)
 	}
 	if f := n.bound.verb.fingerprint; f != nil {
 		n.print = f(n.call(dir))
-		fmt.Fprintf(h, "%s\x00", n.print)
+		fmt.Fprintf(content, "%s\x00", n.print)
+		if n.bound.verb.Result != "sweep" {
+			fmt.Fprintf(question, "%s\x00", n.print)
+		}
 	}
-	n.hash = hex.EncodeToString(h.Sum(nil)[:16])
+	n.hash, n.question = hex.EncodeToString(content.Sum(nil)[:16]), hex.EncodeToString(question.Sum(nil)[:16])
 	g.order = append(g.order, n)
 }
 

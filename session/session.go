@@ -34,7 +34,8 @@ type Session struct {
 	cache    cache
 	jobs     map[string]*job
 	lastGood map[string]Value
-	before   map[string]Value // predictions before the last edit, by identity
+	answered map[string]answered // beside lastGood
+	before   map[string]Value    // predictions before the last edit, by identity
 	// cancelled are the hashes a person stopped.
 	cancelled map[string]bool
 	undo      history
@@ -68,6 +69,7 @@ func newSession(o Options) *Session {
 		cache:     cache{byHash: map[string]*cached{}},
 		jobs:      map[string]*job{},
 		lastGood:  map[string]Value{},
+		answered:  map[string]answered{},
 		before:    map[string]Value{},
 		cancelled: map[string]bool{},
 		drawn:     map[string]*outcome{},
@@ -128,6 +130,12 @@ func (s *Session) notify() {
 // Changed delivers (coalesced) whenever a snapshot would differ: a cell finished,
 // progressed, the file was saved or changed on disk.
 func (s *Session) Changed() <-chan struct{} { return s.changed }
+
+// answered is what a last good value answers, and what its verb wanted to be known.
+type answered struct {
+	question string
+	notes    []string
+}
 
 // Status of a cell.
 type Status int
@@ -260,6 +268,11 @@ func (s *Session) snapshot(n *node) Cell {
 			err.Line = n.line
 			c.Status, c.Err = Failed, &err
 		}
+		return c
+	}
+	if a := s.answered[n.identity]; c.Value != nil && n.question != "" && a.question == n.question {
+		// Runs got on, nothing else: the value is only a moment old.
+		c.Status, c.Notes = Done, a.notes
 		return c
 	}
 	c.Stale = true

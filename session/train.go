@@ -25,8 +25,9 @@ func (s *Session) sweepAt(line int) (Sweep, error) {
 	if n == nil {
 		return Sweep{}, fmt.Errorf("line %d holds no statement", line+1)
 	}
-	v, ok := n.result().(Sweep)
-	if !ok {
+	c := s.snapshot(n)
+	v, ok := c.Value.(Sweep)
+	if !ok || c.Stale {
 		return Sweep{}, fmt.Errorf("line %d holds no sweep that could be trained", line+1)
 	}
 	return v, nil

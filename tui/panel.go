@@ -176,6 +176,8 @@ func waitingText(c *session.Cell) string {
 		return fmt.Sprintf("computing… %d%%", int(100*c.Progress))
 	case c.Status == session.Running:
 		return "computing…"
+	case c.Untrained && c.WaitsFor != "":
+		return "waits for the runs of " + oneLine(c.WaitsFor) + ": T there trains them"
 	case c.WaitsFor != "":
 		return "waits for " + oneLine(c.WaitsFor)
 	}
