@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,26 +20,31 @@ func roleParam(role table.Role, doc, unit string) Param {
 func loadVerb() *Verb {
 	return &Verb{
 		Name:    "load",
-		Summary: "read a sweep from a file",
-		Doc: "Reads CSV, TSV, JSON lines or the tables of a Markdown file, found by content. It finds the columns for N, D, learning rate, " +
+		Summary: "read a sweep from a file or a folder of runs",
+		Doc: "Reads tables (CSV, TSV, JSON lines, Markdown; exports of W&B, Optuna and Ray Tune), training logs (TensorBoard, Hugging Face Trainer, Megatron-LM, " +
+			"nanoGPT, llm.c) and folders of runs, found by content. It finds the columns for N, D, learning rate, " +
 			"batch and loss by their usual names and says what it took for what; a parameter overrides that with another column or with an " +
-			"expression over columns. Blank cells are unknown; NaN and inf in the loss mean that the run diverged.",
+			"expression over columns. Blank cells are unknown; NaN and inf in the loss mean that the run diverged. " +
+			"A folder of runs becomes a table with a row for each: its configuration, and of its curve what final= says.",
 		Example: `runs = load "sweep.csv" loss="val loss" batch=bs*2048`,
 		Result:  "table",
 		Params: []Param{
-			{Name: "file", Doc: "the file, from the notebook's folder", File: true, Position: true, Required: true},
+			{Name: "file", Doc: "the file or folder, from the notebook's folder", File: true, Position: true, Required: true},
 			roleParam(table.RoleN, "parameters of the model", ""),
 			roleParam(table.RoleD, "training tokens", ""),
 			roleParam(table.RoleLR, "peak learning rate", ""),
 			roleParam(table.RoleBatch, "tokens per optimizer step", ""),
 			roleParam(table.RoleLoss, "final loss", ""),
 			roleParam(table.RoleFLOPs, "training FLOPs", ""),
+			{Name: "final", Doc: "what counts as a run's final loss where its curve is there: the last value, the mean of the last ones, the lowest, or the last validation loss", Words: importers.Finals()},
+			{Name: "window", Doc: "logged values that final=smoothed averages", Number: &NumberSpec{Min: 1, Max: 1e6, Integer: true}},
+			{Name: "name", Doc: "a pattern that takes values out of the runs' names, such as \"lr{lr}_bs{batch}\"; … stands for anything", String: true},
 			{Name: "format", Doc: "read the file as this format instead of finding it by content", Words: importers.Formats()},
 			{Name: "ragged", Doc: "rows with too many or too few fields: an error that names the line, or skipped and counted", Words: []string{"error", "skip"}, Default: "error"},
 			{Name: "table", Doc: "which table of a Markdown file, from 1", Number: &NumberSpec{Min: 1, Max: 1e6, Integer: true}},
 		},
 		whereResult: true,
-		fingerprint: func(c *Call) string { return filePrint(c.path(c.Text("file"))) },
+		fingerprint: func(c *Call) string { return sourcePrint(c.Ctx, c.path(c.Text("file"))) },
 		run:         runLoad,
 	}
 }
@@ -60,10 +66,23 @@ func filePrint(path string) string {
 	return fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano())
 }
 
+// sourcePrint changes when a file does, or what would be read of a folder.
+func sourcePrint(ctx context.Context, path string) string {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return filePrint(path)
+	}
+	print, err := importers.Fingerprint(ctx, path)
+	if err != nil {
+		return err.Error()
+	}
+	return print
+}
+
 func runLoad(c *Call) (Value, error) {
 	name := c.Text("file")
 	t, err := importers.Read(c.Ctx, c.path(name), importers.Options{
 		Format: c.Text("format"), Ragged: c.Text("ragged") == "skip", Table: int(c.Number("table")), Progress: c.progress,
+		Final: c.Text("final"), Window: int(c.Number("window")),
 	})
 	if err != nil {
 		if _, serr := os.Stat(c.path(name)); errors.Is(serr, fs.ErrNotExist) {
@@ -74,6 +93,11 @@ func runLoad(c *Call) (Value, error) {
 		}
 		// The file is named as the notebook names it.
 		return nil, errParam{"file", errors.New("load " + strings.Replace(err.Error(), c.path(name), name, 1))}
+	}
+	if c.Given("name") {
+		if t, err = importers.Lift(t, "", c.Text("name")); err != nil {
+			return nil, errParam{"name", err}
+		}
 	}
 	roles := map[table.Role]string{}
 	for _, r := range table.AllRoles() {

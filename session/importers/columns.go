@@ -131,6 +131,18 @@ func (c *column) pad(rows int) {
 	}
 }
 
+// cut drops what a record that was not finished left behind.
+func (cs *columns) cut(rows int) {
+	for _, c := range cs.list {
+		if c.rows > rows {
+			c.rows = rows
+			c.numbers = c.numbers[:min(rows, len(c.numbers))]
+			c.codes = c.codes[:min(rows, len(c.codes))]
+		}
+		c.pad(rows)
+	}
+}
+
 // reserve makes room for rows cells in all.
 func (c *column) reserve(rows int) {
 	c.capacity = rows
@@ -159,6 +171,16 @@ func (cs *columns) again() bool {
 		c.startText()
 	}
 	return need
+}
+
+// even reports whether all columns have a cell in each row, after several passes.
+func (cs *columns) even() bool {
+	for _, c := range cs.list {
+		if n := len(c.numbers); c.dict == nil && n != len(cs.lines) || c.dict != nil && len(c.codes) != len(cs.lines) {
+			return false
+		}
+	}
+	return true
 }
 
 func (cs *columns) note(format string, args ...any) {

@@ -88,6 +88,7 @@ func (j *job) scanSeparated(comma byte, loose bool) error {
 	cs := &j.cols
 	cs.comma = comma == ';'
 	rag := ragged{job: j}
+	var block []*column // of the header above
 	line, rows, chunks, width := 1, 0, 0, 0
 	for {
 		n, lines, err := s.next(j.in.rest(), j.in.eof)
@@ -118,8 +119,18 @@ func (j *job) scanSeparated(comma byte, loose bool) error {
 			if err := j.header(s.fields, line); err != nil {
 				return err
 			}
+			block = cs.list[:width]
+		case j.isHeader(s.fields, line):
+			var err error
+			if block, err = j.nextBlock(s.fields, line); err != nil {
+				return err
+			}
+			for _, c := range block {
+				c.pad(rows)
+			}
+			width = len(block)
 		case len(s.fields) == width:
-			for i, c := range cs.list {
+			for i, c := range block {
 				c.add(s.fields[i], line, cs.comma)
 			}
 			if j.first {
@@ -137,7 +148,11 @@ func (j *job) scanSeparated(comma byte, loose bool) error {
 	if width == 0 {
 		return errors.New("the file holds only empty lines")
 	}
+	for _, c := range cs.list {
+		c.pad(rows)
+	}
 	rag.note()
+	j.noteBlocks()
 	return nil
 }
 
@@ -148,8 +163,8 @@ func (j *job) header(fields [][]byte, line int) error {
 		return fmt.Errorf("line %d: the header has %d columns, more than %d: is the table on its side?", line, len(fields), maxColumns)
 	}
 	if !j.first {
-		if len(fields) != len(cs.list) {
-			return errors.New("the file changed while it was read: load it again")
+		if len(fields) > len(cs.list) {
+			return errChanged
 		}
 		return nil
 	}
@@ -190,7 +205,7 @@ type ragged struct {
 
 func (r *ragged) row(line, found, expected int) error {
 	if !r.job.opts.Ragged {
-		return fmt.Errorf("line %d: expected %d fields as in the header, found %d; mend the line, or say ragged=skip to leave out and count such lines",
+		return fmt.Errorf("line %d: expected %d fields as in the header, found %d; mend the line, give its block a header, or say ragged=skip to leave out and count such lines",
 			line, expected, found)
 	}
 	r.count++

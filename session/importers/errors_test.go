@@ -16,7 +16,7 @@ import (
 func TestRagged(t *testing.T) {
 	path := file(t, "x.csv", "lr,loss,name\n1,2,a\n3,4\n5,6,b\n7,8,c,9\n")
 	_, err := Read(t.Context(), path, Options{})
-	want := fmt.Sprintf("%q: line 3: expected 3 fields as in the header, found 2; mend the line, or say ragged=skip to leave out and count such lines", path)
+	want := fmt.Sprintf("%q: line 3: expected 3 fields as in the header, found 2; mend the line, give its block a header, or say ragged=skip to leave out and count such lines", path)
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
@@ -59,7 +59,7 @@ func TestErrors(t *testing.T) {
 		{"x.xlsx", "PK\x03\x04\x14\x00\x06\x00", Options{}, "a zip archive or a spreadsheet"},
 		{"x.parquet", "PAR1\x15\x00", Options{}, "a Parquet file"},
 		{"x.csv", "\xff\xfe\x00\x00a\x00\x00\x00", Options{}, "the text is UTF-32"},
-		{"x.csv", "a,b\n1,2\n", Options{Format: "cvs"}, `there is no format "cvs"; did you mean csv? (formats: jsonl, markdown, tsv, csv)`},
+		{"x.csv", "a,b\n1,2\n", Options{Format: "cvs"}, `there is no format "cvs"; did you mean csv? (formats: `},
 		{"x.log", "step 1 of 10, loss 3\nstarting\nstep 2\n", Options{}, "no table is found in it"},
 		{"x.csv", strings.Repeat(",", maxColumns) + "\n", Options{}, "the header has 100001 columns"},
 		{"x.jsonl", "{\"a\": 1}\n{\"a\" 2}\n", Options{}, `line 2: expected : after the key, found "2"`},
@@ -88,7 +88,7 @@ func TestErrors(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		filepath.Join(dir, "nothing.csv"): "there is no such file",
-		dir:                               "this is a directory",
+		t.TempDir():                       "this is a directory without runs",
 		os.DevNull:                        "this is not a regular file",
 	} {
 		if _, err := Read(t.Context(), path, Options{}); err == nil || !strings.Contains(err.Error(), want) {

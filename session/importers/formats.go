@@ -26,11 +26,29 @@ const convincing = 25
 
 // formats are all formats, the more particular first.
 var formats = []format{
+	{"tensorboard", nil, sniffEvents, scanEvents},
+	{"trainer_state", nil, sniffTrainerState, scanTrainerState},
+	{"megatron", nil, megatronLog.sniff, megatronLog.scan},
+	{"nanogpt", nil, nanoGPTLog.sniff, nanoGPTLog.scan},
+	{"llmc", nil, sniffLLMC, llmcLog.scan},
+	{"modded-nanogpt", nil, moddedLog.sniff, moddedLog.scan},
 	{"jsonl", []string{".jsonl", ".ndjson", ".json"}, sniffJSON, scanJSON},
+	{"raytune", nil, sniffRayJSON, scanRayJSON},
+	{"raytune_csv", nil, sniffRayCSV, scanRayCSV},
+	{"optuna", nil, sniffOptuna, scanOptuna},
+	{"wandb_chart", nil, sniffWandbChart, scanWandbChart},
+	{"algoperf", nil, sniffAlgoPerf, scanAlgoPerf},
+	{"wandb_history", nil, sniffWandbHistory, scanWandbHistory},
+	{"wandb_runs", nil, sniffWandbRuns, scanWandbRuns},
+	{"yaml", []string{".yaml", ".yml"}, sniffYAML, scanYAML},
 	{"markdown", []string{".md", ".markdown"}, sniffMarkdown, scanMarkdown},
 	{"tsv", []string{".tsv", ".tab"}, sniffTSV, scanTSV},
 	{"csv", []string{".csv"}, sniffCSV, scanCSV},
 }
+
+// ofJSON are the formats that are JSON: of a file of records only these are asked,
+// because looking at all of a thousand files for all formats takes its time.
+var ofJSON = []string{"jsonl", "raytune", "trainer_state"}
 
 // Formats returns the names that Options.Format takes.
 func Formats() []string {
@@ -57,9 +75,13 @@ func choose(head []byte, path, asked string) (format, error) {
 	}
 	ext := strings.ToLower(filepath.Ext(path))
 	best, bestScore := format{}, 0
+	records := isJSONLines(head)
 	for _, f := range formats {
+		if records && !slices.Contains(ofJSON, f.name) {
+			continue
+		}
 		score := f.sniff(head)
-		named := slices.Contains(f.extensions, ext)
+		named := slices.Contains(f.extensions, ext) || f.name == "tensorboard" && calledEvents(path)
 		switch {
 		case score < convincing && !named:
 			continue

@@ -2,18 +2,25 @@ package importers
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"path/filepath"
+	"strings"
 
 	"github.com/etastar/etastar/session/table"
 )
 
 // Options controls Read.
 type Options struct {
-	Format   string                  // "", "csv", "tsv", "jsonl", "markdown"; "" finds it
+	Format   string                  // one of Formats; "" finds it
 	Ragged   bool                    // skip and count rows with the wrong number of fields instead of failing
 	Table    int                     // which table of a Markdown file, from 1; 0: the first that has a learning-rate or loss column, else the first
 	Progress func(read, total int64) // called now and then; may be nil
+
+	// Final is what is taken of a run's curve as its loss, one of Finals. "" is
+	// FinalLast where runs become rows, and leaves a file of one run's steps as it
+	// is; anything else makes a row of it.
+	Final  string
+	Window int // FinalSmoothed: the logged values averaged; 0: DefaultWindow
 }
 
 // job is one Read. The fields that describe the file stay from pass to pass;
@@ -24,10 +31,23 @@ type job struct {
 	cols  columns
 	first bool // the first pass, which takes notes
 	in    *window
-	keys  map[string]int // JSON: columns by path
+	keys  map[string]int // JSON, CSV with several headers: columns by path or name
+	// blocks are the later headers of a CSV file: its columns, by line.
+	blocks map[int][]int
+
+	// asPart reads one file of a run directory: the table of a file that was
+	// damaged holds the rows before the damage, and runs is not made a table.
+	asPart bool
+	// record reads a file as one row, whatever lists of objects are in it.
+	record bool
+	// runs cuts the table into runs, where the format holds several; set by scan.
+	runs func(*table.Table) []run
+	// edit changes the table once it is read; set by scan.
+	edit func(*table.Table) *table.Table
 }
 
-// Read reads path. It honours ctx between chunks.
+// Read reads path, a file or a directory of runs (see ReadRuns). It honours ctx
+// between chunks.
 //
 // A column is one of numbers if every cell that is not blank is one; NaN and inf
 // in any spelling are numbers (a diverged run), and null, None, NA, n/a and nil
@@ -35,31 +55,35 @@ type job struct {
 // notes say which columns were nearly numbers, how unusual numbers were read,
 // what was renamed and what was left out. Roles are not assigned; see table.Assign.
 func Read(ctx context.Context, path string, o Options) (*table.Table, error) {
-	t, err := read(ctx, path, o, chunkSize)
+	runs, err := readRuns(ctx, path, o, false)
 	if err != nil {
 		return nil, fmt.Errorf("%q: %w", path, err)
 	}
-	t.Source = filepath.Base(path)
-	return t, nil
+	return runs.Table, nil
 }
 
-// read is Read with a chosen size of chunks.
+// read reads a file with a chosen size of chunks.
 func read(ctx context.Context, path string, o Options, chunk int) (*table.Table, error) {
-	j := &job{opts: o, path: path, first: true}
-	f, err := openFile(ctx, path, o.Progress)
+	return (&job{opts: o, path: path}).read(ctx, chunk)
+}
+
+func (j *job) read(ctx context.Context, chunk int) (*table.Table, error) {
+	j.first = true
+	f, err := openFile(ctx, j.path, j.opts.Progress)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { f.close() }()
+	f.lenient = j.asPart
 	if err := f.look(); err != nil {
 		return nil, err
 	}
-	chosen, err := choose(f.head(), path, o.Format)
+	chosen, err := j.choose(ctx, f.head())
 	if err != nil {
 		return nil, err
 	}
 	j.in = f.window(chunk)
-	if err := chosen.scan(j); err != nil {
+	if err := j.scan(ctx, chosen); err != nil {
 		return nil, err
 	}
 	changed, err := f.changed()
@@ -67,25 +91,81 @@ func read(ctx context.Context, path string, o Options, chunk int) (*table.Table,
 		return nil, err
 	}
 	if j.cols.again() {
-		before := f
-		if f, err = openFile(ctx, path, o.Progress); err != nil {
+		before, once := f, f.count
+		if f, err = j.reopen(ctx, before, changed); err != nil {
+			f = before
 			return nil, err
-		}
-		before.close()
-		if changed || !f.same(before) {
-			return nil, fmt.Errorf("the file changed while it was read: load it again")
 		}
 		j.first = false
 		j.in = f.window(chunk)
-		if err := chosen.scan(j); err != nil {
+		if err := j.scan(ctx, chosen); err != nil {
 			return nil, err
+		}
+		if again := f.count; again.n != once.n || again.sum != once.sum || !j.cols.even() {
+			return nil, errChanged
 		}
 	}
 	if changed {
 		j.cols.note("the file changed while it was read: rows may be missing; load it again for the rest")
 	}
+	if f.damage != "" {
+		j.cols.notes = append(j.cols.notes, f.damage)
+	}
 	if len(j.cols.lines) == 0 {
 		j.cols.note("the file has a header and no rows")
 	}
-	return j.cols.build(), nil
+	t := j.cols.build()
+	if j.edit != nil {
+		t = j.edit(t)
+	}
+	return t, nil
+}
+
+// reopen opens the file for another pass. The log of a run that is being written has
+// grown meanwhile: what it held at first is read again.
+func (j *job) reopen(ctx context.Context, before *inputFile, changed bool) (*inputFile, error) {
+	if j.asPart {
+		return before.rewind()
+	}
+	f, err := openFile(ctx, j.path, j.opts.Progress)
+	if err != nil {
+		return nil, err
+	}
+	if changed || !f.same(before) {
+		f.close()
+		return nil, errChanged
+	}
+	before.close()
+	return f, nil
+}
+
+// history says that the rows of the file are not runs but the steps of one.
+func (j *job) history(what string) {
+	if j.asPart || j.opts.Final != "" {
+		return
+	}
+	j.edit = func(t *table.Table) *table.Table {
+		t.Notes = append(t.Notes, fmt.Sprintf("the rows are the %d %s, not runs: say final=%s (or %s) for a row of its final values",
+			t.Rows, what, FinalLast, strings.Join(Finals()[1:], ", ")))
+		if note := noLossNote(t); note != "" {
+			t.Notes = append(t.Notes, note)
+		}
+		return t
+	}
+}
+
+var errChanged = errors.New("the file changed while it was read: load it again")
+
+// scan runs the format over the file. Of a part of a run that is damaged it keeps
+// the rows before the damage.
+func (j *job) scan(ctx context.Context, f format) error {
+	err := f.scan(j)
+	if err == nil || !j.asPart || ctx.Err() != nil || len(j.cols.lines) == 0 || errors.Is(err, errChanged) {
+		return err
+	}
+	j.cols.cut(len(j.cols.lines))
+	if j.first {
+		j.cols.note("%v; the rows before it (%d) are kept", err, len(j.cols.lines))
+	}
+	return nil
 }

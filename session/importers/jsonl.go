@@ -24,6 +24,21 @@ func sniffJSON(head []byte) int {
 	return 0
 }
 
+// isJSONLines reports whether the first two lines are objects, each on its line.
+func isJSONLines(head []byte) bool {
+	lines := 0
+	for line := range bytes.Lines(head) {
+		line = bytes.TrimSpace(line)
+		if len(line) < 2 || line[0] != '{' || line[len(line)-1] != '}' || sniffJSON(line) == 0 {
+			return false
+		}
+		if lines++; lines == 2 {
+			return true
+		}
+	}
+	return false
+}
+
 // jsonRows feeds objects into the columns of a job.
 type jsonRows struct {
 	job    *job
@@ -46,6 +61,12 @@ func scanJSON(j *job) error {
 	if err := r.scan(); err != nil {
 		return err
 	}
+	return r.finish()
+}
+
+// finish completes the table.
+func (r *jsonRows) finish() error {
+	j := r.job
 	for _, c := range j.cols.list {
 		c.pad(r.row)
 	}
@@ -89,8 +110,7 @@ func (r *jsonRows) scan() error {
 			continue
 		}
 		n, err := r.parser.object(b)
-		var je *jsonError
-		if errors.As(err, &je) && len(b)-je.at < maxShown && !in.eof {
+		if err != nil && !in.eof && beforeShown(b, err) {
 			err = errShort // the message shows what follows: have it in hand
 		}
 		if errors.Is(err, errShort) && !in.eof {
@@ -109,7 +129,7 @@ func (r *jsonRows) scan() error {
 		if err != nil {
 			return r.at(b, err)
 		}
-		if r.row == 0 && len(r.parser.lists) > 0 && !inList {
+		if r.row == 0 && len(r.parser.lists) > 0 && !inList && !r.job.record {
 			if len(spaceOnly(b[n:])) == 0 && !in.eof {
 				if err := in.more(r.line); err != nil {
 					return err
@@ -125,6 +145,12 @@ func (r *jsonRows) scan() error {
 		}
 		r.skip(n)
 	}
+}
+
+// beforeShown reports whether b ends before what the error shows does.
+func beforeShown(b []byte, err error) bool {
+	var je *jsonError
+	return errors.As(err, &je) && len(b)-je.at < maxShown
 }
 
 // spaces returns the number of leading bytes between records; commas only
@@ -235,7 +261,7 @@ func (r *jsonRows) remember(where *[]string, name string) {
 func (r *jsonRows) newColumn(path string) (int, error) {
 	cs := &r.job.cols
 	if !r.job.first {
-		return 0, errors.New("the file changed while it was read: load it again")
+		return 0, errChanged
 	}
 	if len(cs.list) >= maxColumns {
 		return 0, fmt.Errorf("line %d: the objects have more than %d different keys: are values used as keys?", r.line, maxColumns)

@@ -86,7 +86,8 @@ func TestSharedFormats(t *testing.T) {
 		{path: "ray_tune_trial_dir/result.json", rows: 200, width: 136, roles: `lr="config/lr" batch="config/train_batch_size"`},
 		{path: "ray_tune_trial_dir/params.json", rows: 1, width: 93, roles: "lr=lr batch=train_batch_size"},
 		{path: "tsv/results.tsv", rows: 10, width: 4, roles: "loss=val_bpb"},
-		{path: "wandb_chart_csv/wandb_export.csv", rows: 386, width: 25, roles: `loss="gpt2_last_char_to_char1729642919.4054031 - train/loss"`},
+		{path: "wandb_chart_csv/wandb_export.csv", rows: 8, width: 3, roles: `loss="train/loss"`},
+		{path: "wandb_chart_csv/wandb_export.csv", options: Options{Format: "csv"}, rows: 386, width: 25, roles: `loss="gpt2_last_char_to_char1729642919.4054031 - train/loss"`},
 		{
 			path: "wandb_history_csv/OLMo-ladder_190M-1xC.csv", rows: 37, width: 97,
 			roles: `D="throughput/total_tokens" lr=learning_rate_peak batch=batch_size_in_tokens loss="eval/ice-validation/CrossEntropyLoss"`,
@@ -96,17 +97,16 @@ func TestSharedFormats(t *testing.T) {
 			path: "markdown_table/parameter_golf_lr_table.md", rows: 6, width: 3, roles: `lr=MATRIX_LR loss="val_bpb (post-quant)"`,
 			note: `column "MATRIX_LR": the remarks after its numbers are dropped, as in "0.04 (default)"`,
 		},
-		{
-			path: "hf_trainer_state/trainer_state.json", rows: 216, width: 35, roles: "lr=learning_rate loss=loss",
-			note: `the rows are the 216 elements of "log_history"; the file's other values are left out`,
-		},
+		{path: "hf_trainer_state/trainer_state.json", rows: 31, width: 37, roles: "lr=learning_rate loss=loss"},
 		{path: "jsonl_run_dirs/lr_sweep_1/metrics.jsonl", rows: 550, width: 6, roles: "lr=lr loss=val_loss"},
 		{path: "jsonl_run_dirs/batch_size_64/metrics.jsonl", err: "the file is empty"},
 		{path: "nanogpt_stdout_and_wandb_run_dir/wandb-summary.json", rows: 1, width: 9, roles: `lr=lr loss="val/loss"`},
-		{path: "nanogpt_stdout_and_wandb_run_dir/output.log", err: "no table is found in it"},
-		{path: "llmc_main_log/main.log", err: "no table is found in it"},
-		{path: "megatron_text_log/meg_gpt2_base_n16_dp1_tp4_pp16-1809577.out", err: "no table is found in it"},
-		{path: "tensorboard_events/events.out.tfevents.1716905080.5dc8cee4489c.1498.0.v2", err: "this is not text"},
+		{path: "nanogpt_stdout_and_wandb_run_dir/output.log", rows: 2156, width: 6, roles: `loss="val loss"`},
+		{path: "llmc_main_log/main.log", rows: 19561, width: 5, roles: "lr=lr loss=val_loss"},
+		{path: "megatron_text_log/meg_gpt2_base_n16_dp1_tp4_pp16-1809577.out", rows: 9, width: 37, roles: `lr="learning rate" batch="global batch size" loss="lm loss"`},
+		{path: "megatron_text_log/meg_ds_zero_gpt2_perf_n16-1999616.out", rows: 4, width: 28, roles: `N="config/total parameters" lr="learning rate" loss="lm loss"`},
+		{path: "modded_nanogpt_log/2024-06-06_AdamW.log", rows: 9537, width: 3, roles: "loss=val_loss"},
+		{path: "tensorboard_events/events.out.tfevents.1716905080.5dc8cee4489c.1498.0.v2", rows: 159, width: 16, roles: `loss="validation/loss"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.path, func(t *testing.T) {

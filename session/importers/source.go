@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -29,17 +30,24 @@ type inputFile struct {
 	text     *bufio.Reader
 	ctx      context.Context //nolint:containedctx // lives as long as one Read
 	progress func(read, total int64)
+	// lenient ends the text where it is damaged: a machine that went down leaves
+	// NUL at the end of a file that was being written. damage says where.
+	lenient bool
+	damage  string
 }
 
-// counter counts what was read of the file itself, before decoding.
+// counter counts what was read of the file itself, before decoding, and sums it
+// up, so that two passes can be told apart.
 type counter struct {
-	r io.Reader
-	n int64
+	r   io.Reader
+	n   int64
+	sum uint32
 }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.n += int64(n)
+	c.sum = crc32.Update(c.sum, castagnoli, p[:n])
 	return n, err
 }
 
@@ -75,6 +83,16 @@ func openFile(ctx context.Context, path string, progress func(read, total int64)
 	return f, nil
 }
 
+// rewind returns the file from its beginning, to where it ended when it was opened.
+func (f *inputFile) rewind() (*inputFile, error) {
+	if _, err := f.file.Seek(0, io.SeekStart); err != nil {
+		return nil, underlying(err)
+	}
+	g := *f
+	g.count = &counter{r: io.LimitReader(f.file, f.info.Size())}
+	return &g, g.decode()
+}
+
 // underlying drops the path and the system call from an error: the path is
 // already in front of every message.
 func underlying(err error) error {
@@ -87,7 +105,8 @@ func underlying(err error) error {
 
 // decode removes a byte-order mark and turns UTF-16 into UTF-8.
 func (f *inputFile) decode() error {
-	raw := bufio.NewReaderSize(f.count, headSize)
+	// A directory of runs has many small files.
+	raw := bufio.NewReaderSize(f.count, int(min(headSize, f.info.Size()+utf8.UTFMax)))
 	bom, err := raw.Peek(4)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return underlying(err)
@@ -111,6 +130,9 @@ func (f *inputFile) close() { _ = f.file.Close() }
 // head returns the first bytes of the text, at most headSize.
 func (f *inputFile) head() []byte {
 	head, _ := f.text.Peek(headSize)
+	if i := bytes.IndexByte(head, 0); f.lenient && bytes.IndexByte(head[:max(i, 0)], '\n') >= 0 {
+		return head[:i]
+	}
 	return head
 }
 
@@ -140,8 +162,14 @@ func (f *inputFile) look() error {
 			return errors.New(s.message)
 		}
 	}
+	if isEvents(head, f.file.Name()) {
+		return nil
+	}
 	if i := bytes.IndexByte(head, 0); i >= 0 {
 		return fmt.Errorf("this is not text: byte %d is NUL (a binary file, or UTF-16 without a byte-order mark)", i)
+	}
+	if utf8.Valid(trimRune(head)) {
+		return nil
 	}
 	invalid := 0
 	for rest := trimRune(head); len(rest) > 0; {
@@ -195,10 +223,11 @@ type window struct {
 	from, to int
 	eof      bool
 	passed   int64 // bytes of text before buf[from]
+	binary   bool  // NUL is a byte like any other
 }
 
 func (f *inputFile) window(chunk int) *window {
-	return &window{f: f, buf: make([]byte, chunk)}
+	return &window{f: f, buf: make([]byte, min(int64(chunk), f.info.Size()+1))}
 }
 
 // rest returns the bytes not consumed yet.
@@ -227,7 +256,13 @@ func (w *window) more(line int) error {
 	}
 	for w.to < len(w.buf) {
 		n, err := w.f.text.Read(w.buf[w.to:])
-		if i := bytes.IndexByte(w.buf[w.to:w.to+n], 0); i >= 0 {
+		if i := bytes.IndexByte(w.buf[w.to:w.to+n], 0); i >= 0 && !w.binary {
+			if w.f.lenient {
+				w.f.damage = fmt.Sprintf("byte %d is NUL: the file is damaged, and what follows is left out", w.passed+int64(w.to+i))
+				w.to += i
+				w.eof = true
+				break
+			}
 			return fmt.Errorf("near line %d: NUL at byte %d: the file is damaged or not text", line, w.passed+int64(w.to+i))
 		}
 		w.to += n
