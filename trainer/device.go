@@ -126,19 +126,24 @@ func openGPU(n int) (*device, error) {
 		return nil, errors.Join(err, backend.Close())
 	}
 	d := &device{backend: backend, budget: int64(gpuShare * float64(free)), close: backend.Close}
-	info := backend.Info()
+	d.watch(backend.Info(), free)
+	return d, nil
+}
+
+// watch lets a GPU's state be read, and notes when somebody else is at work on it.
+func (d *device) watch(info driver.Info, free int64) {
 	monitor, err := driver.NewMonitor(info.PCI)
 	if err != nil {
 		d.notes = append(d.notes, "no utilisation, power and temperature: "+err.Error())
-		return d, nil
+		return
 	}
+	give := d.close
 	d.gauge = func() *rundir.Card { return gauge(monitor) }
-	d.close = func() error { monitor.Close(); return backend.Close() }
+	d.close = func() error { monitor.Close(); return give() }
 	if c := d.gauge(); c != nil && (c.Others > 0 || c.Busy > idle) {
 		d.notes = append(d.notes, fmt.Sprintf("GPU %d, %s, is in use by others: %d processes, %d%% busy, %.0f of %.0f GB free",
-			n, info.Name, c.Others, c.Busy, float64(free)/1e9, float64(info.Total)/1e9))
+			info.Ordinal, info.Name, c.Others, c.Busy, float64(free)/1e9, float64(info.Total)/1e9))
 	}
-	return d, nil
 }
 
 // idle is how busy a card may look, in percent, on which nobody works.
