@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -24,6 +25,9 @@ type Options struct {
 	In    io.Reader // nil: standard input
 	Out   io.Writer // nil: standard output
 	Env   []string  // nil: os.Environ()
+
+	history  []string             // of the prompt, from before
+	remember func([]string) error // keeps what is typed now; nil: nobody does
 }
 
 // ErrNoScreen is returned when the terminal cannot show a screen.
@@ -36,6 +40,8 @@ const patience = 2 * time.Second
 // process is told to end (SIGHUP, SIGTERM, SIGINT). It closes s on every way
 // out, which saves it, and returns why closing or the screen failed.
 func Run(ctx context.Context, s *session.Session, o Options) error {
+	o.history = session.ReadHistory()
+	o.remember = session.AddHistory
 	return show(ctx, s, s.Close, o)
 }
 
@@ -76,6 +82,13 @@ func show(ctx context.Context, nb notebook, save func() error, o Options) error 
 	defer cancel()
 	gone := newHangup()
 	model := newModel(own, nb, theme, true)
+	model.hist.lines = slices.Clip(o.history)
+	remember := func() error { // once the screen has ended
+		if o.remember == nil {
+			return nil
+		}
+		return o.remember(model.hist.lines[len(o.history):])
+	}
 	p := tea.NewProgram(model, tea.WithContext(own), tea.WithEnvironment(env), tea.WithoutSignalHandler(),
 		tea.WithInput(watchIn(in, gone)), tea.WithOutput(watchOut(out, gone)))
 
@@ -92,7 +105,7 @@ func show(ctx context.Context, nb notebook, save func() error, o Options) error 
 	var why error
 	select {
 	case err := <-done:
-		return ended(model, err, closeOnce())
+		return errors.Join(ended(model, err, closeOnce()), remember())
 	case sig := <-sigs:
 		why = fmt.Errorf("ended by %v", sig)
 	case <-gone.gone:
@@ -105,7 +118,7 @@ func show(ctx context.Context, nb notebook, save func() error, o Options) error 
 	go p.Quit()
 	select {
 	case err := <-done:
-		why = errors.Join(why, err)
+		why = errors.Join(why, err, remember())
 	case <-time.After(patience): // a terminal that no one reads blocks writes for good
 	}
 	return errors.Join(why, saved)
