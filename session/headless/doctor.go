@@ -60,7 +60,7 @@ func Doctor(w io.Writer, m trainer.Machine) {
 	}
 	switch {
 	case g.Err == nil && len(g.Devices) > 0:
-		line("sweeps", "train on the GPU; device=cpu takes the processor")
+		line("sweeps", "train on the processor; device=gpu takes the GPU")
 	default:
 		line("sweeps", "train on the processor")
 	}

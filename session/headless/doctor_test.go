@@ -44,7 +44,7 @@ GPU 0      NVIDIA H200, sm_90, 132 multiprocessors, 150 GB, 140 of them free
            now 3% busy, 77 W, 30 °C, 1 process on it
 NVML       libnvidia-ml.so.1
 cuBLASLt   libcublasLt.so.13
-sweeps     train on the GPU; device=cpu takes the processor
+sweeps     train on the processor; device=gpu takes the GPU
 `
 	if got != want {
 		t.Errorf("with a GPU:\n%s\nwant\n%s", got, want)
