@@ -3,14 +3,18 @@ package trainer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/etastar/etastar/kernels"
 	"github.com/etastar/etastar/kernels/cpu"
+	"github.com/etastar/etastar/kernels/cuda/driver"
 	"github.com/etastar/etastar/trainer/config"
 	"github.com/etastar/etastar/trainer/rundir"
 )
@@ -334,5 +338,42 @@ func TestShares(t *testing.T) {
 	w.Share, w.MaxBytes = 0, room
 	if n := len(w.nextGroup(slices.Clone(all), nil)); n != 2 {
 		t.Errorf("%d runs in memory for two", n)
+	}
+}
+
+// lost is a backend whose device breaks.
+type lost struct {
+	kernels.Backend
+	err error
+}
+
+func (l lost) Load(int, ...*kernels.Program) (kernels.Machine, error) { return nil, l.err }
+
+// TestDeviceBreaks: what a broken device leaves is interrupted, says why, and is taken up
+// again by another worker.
+func TestDeviceBreaks(t *testing.T) {
+	for _, code := range []*driver.Error{driver.ErrOutOfMemory, {Code: 700, Name: "CUDA_ERROR_ILLEGAL_ADDRESS", Doing: "waiting for the device"}} {
+		root := t.TempDir()
+		dirs, err := Ask(root, "sweep", []config.Run{small(1e-3)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := worker(t)
+		good := w.Backend
+		w.Backend = lost{good, fmt.Errorf("cuda backend: %w", code)}
+		err = w.Train(t.Context(), root)
+		if gone := code.Code == 700; gone != (err != nil) {
+			t.Errorf("%s: the worker ends with %v", code.Name, err)
+		}
+		st := rundir.Read(dirs[0]).Status
+		if st.State != rundir.Interrupted || !strings.Contains(st.Reason, code.Name) {
+			t.Errorf("%s: %s, %q", code.Name, st.State, st.Reason)
+		}
+		if err := errors.Join(Again(dirs[0]), worker(t).Train(t.Context(), root)); err != nil {
+			t.Fatal(err)
+		}
+		if st := rundir.Read(dirs[0]).Status; st.State != rundir.Finished {
+			t.Errorf("%s: then %s, %q", code.Name, st.State, st.Reason)
+		}
 	}
 }
