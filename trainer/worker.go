@@ -87,8 +87,8 @@ func (w *Worker) Train(ctx context.Context, dir string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		todo, taken, paused := w.pending(dir, tried)
-		if len(todo) == 0 {
+		ready, taken, paused := w.pending(dir, tried)
+		if len(ready) == 0 {
 			if !paused {
 				return nil
 			}
@@ -98,7 +98,7 @@ func (w *Worker) Train(ctx context.Context, dir string) error {
 			}
 			continue
 		}
-		batch := w.nextGroup(todo, taken)
+		batch := w.nextGroup(ready, taken)
 		for _, s := range batch {
 			tried[s.Dir] = s.Status.Step
 		}
@@ -113,7 +113,7 @@ const locked = -1
 
 // pending lists the runs that can be trained now, and those that another worker has taken;
 // paused says that others wait for a request.
-func (w *Worker) pending(dir string, tried map[string]int64) (todo, taken []rundir.Summary, paused bool) {
+func (w *Worker) pending(dir string, tried map[string]int64) (ready, taken []rundir.Summary, paused bool) {
 	for _, s := range rundir.List(dir) {
 		if s.Problem != "" || s.Newer > 0 {
 			continue
@@ -138,9 +138,9 @@ func (w *Worker) pending(dir string, tried map[string]int64) (todo, taken []rund
 			}
 			continue // or it did not get on: its status says why
 		}
-		todo = append(todo, s)
+		ready = append(ready, s)
 	}
-	return todo, taken, paused
+	return ready, taken, paused
 }
 
 // stopPaused ends a run that was put aside.
@@ -159,8 +159,8 @@ func (w *Worker) stopPaused(dir, by string) {
 
 // nextGroup takes the first run and all that can train with it, or this worker's share of
 // them and of those that are taken.
-func (w *Worker) nextGroup(todo, taken []rundir.Summary) []rundir.Summary {
-	slices.SortStableFunc(todo, func(a, b rundir.Summary) int {
+func (w *Worker) nextGroup(ready, taken []rundir.Summary) []rundir.Summary {
+	slices.SortStableFunc(ready, func(a, b rundir.Summary) int {
 		return cmp.Or(
 			// The cheap shapes first: they show soonest whether the sweep is well placed.
 			cmp.Compare(a.Config.Shape.FLOPs().Compute, b.Config.Shape.FLOPs().Compute),
@@ -168,7 +168,7 @@ func (w *Worker) nextGroup(todo, taken []rundir.Summary) []rundir.Summary {
 			cmp.Compare(a.Config.Tokens, b.Config.Tokens),
 		)
 	})
-	first := todo[0]
+	first := ready[0]
 	together := func(s rundir.Summary) bool {
 		return Together(first.Config, s.Config) == "" && generation(s.Config) == generation(first.Config)
 	}
@@ -180,7 +180,7 @@ func (w *Worker) nextGroup(todo, taken []rundir.Summary) []rundir.Summary {
 			all++
 		}
 	}
-	for _, s := range todo {
+	for _, s := range ready {
 		if together(s) && startStep(s) == at {
 			group = append(group, s)
 		}
