@@ -27,6 +27,7 @@ const convincing = 25
 // formats are all formats, the more particular first.
 var formats = []format{
 	{"tensorboard", nil, sniffEvents, scanEvents},
+	{"wandb_log", []string{".wandb"}, sniffWandbLog, scanWandbLog},
 	{"trainer_state", nil, sniffTrainerState, scanTrainerState},
 	{"megatron", nil, megatronLog.sniff, megatronLog.scan},
 	{"nanogpt", nil, nanoGPTLog.sniff, nanoGPTLog.scan},

@@ -162,7 +162,7 @@ func (f *inputFile) look() error {
 			return errors.New(s.message)
 		}
 	}
-	if isEvents(head, f.file.Name()) {
+	if isEvents(head, f.file.Name()) || isWandbLog(head) {
 		return nil
 	}
 	if i := bytes.IndexByte(head, 0); i >= 0 {
@@ -278,6 +278,20 @@ func (w *window) more(line int) error {
 		w.f.progress(w.f.count.n, w.f.info.Size())
 	}
 	return nil
+}
+
+// fill reads until n bytes are at hand and reports whether they are. record is the
+// number of the record in hand, for errors.
+func (w *window) fill(n, record int) (bool, error) {
+	for len(w.rest()) < n {
+		if w.eof {
+			return false, nil
+		}
+		if err := w.more(record); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // expectRows estimates the rows of the whole file from those so far.
