@@ -21,7 +21,7 @@ func loadVerb() *Verb {
 	return &Verb{
 		Name:    "load",
 		Summary: "read a sweep from a file or a folder of runs",
-		Doc: "Reads tables (CSV, TSV, JSON lines, Markdown; exports of W&B, Optuna and Ray Tune), training logs (W&B, TensorBoard, Hugging Face Trainer, Megatron-LM, " +
+		Doc: "Reads tables (CSV, TSV, JSON lines, Markdown; SQLite; exports of W&B and Ray Tune; studies of Optuna), training logs (W&B, TensorBoard, Hugging Face Trainer, Megatron-LM, " +
 			"nanoGPT, llm.c) and folders of runs, found by content. It finds the columns for N, D, learning rate, " +
 			"batch and loss by their usual names and says what it took for what; a parameter overrides that with another column or with an " +
 			"expression over columns. Blank cells are unknown; NaN and inf in the loss mean that the run diverged. " +
@@ -41,7 +41,7 @@ func loadVerb() *Verb {
 			{Name: "name", Doc: "a pattern that takes values out of the runs' names, such as \"lr{lr}_bs{batch}\"; … stands for anything", String: true},
 			{Name: "format", Doc: "read the file as this format instead of finding it by content", Words: importers.Formats()},
 			{Name: "ragged", Doc: "rows with too many or too few fields: an error that names the line, or skipped and counted", Words: []string{"error", "skip"}, Default: "error"},
-			{Name: "table", Doc: "which table of a Markdown file, from 1", Number: &NumberSpec{Min: 1, Max: 1e6, Integer: true}},
+			{Name: "table", Doc: "which table of a Markdown file or a database, from 1", Number: &NumberSpec{Min: 1, Max: 1e6, Integer: true}},
 		},
 		whereResult: true,
 		fingerprint: func(c *Call) string { return sourcePrint(c.Ctx, c.path(c.Text("file"))) },

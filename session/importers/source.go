@@ -146,7 +146,6 @@ var signatures = []struct{ magic, message string }{
 	{"\xd0\xcf\x11\xe0", "this is a spreadsheet in a binary format: export the sheet as CSV"},
 	{"PAR1", "this is a Parquet file: write it out as CSV"},
 	{"ARROW1", "this is an Arrow file: write it out as CSV"},
-	{"SQLite format 3", "this is an SQLite database: write the table out as CSV"},
 	{"%PDF", "this is a PDF"},
 }
 
@@ -162,7 +161,7 @@ func (f *inputFile) look() error {
 			return errors.New(s.message)
 		}
 	}
-	if isEvents(head, f.file.Name()) || isWandbLog(head) {
+	if isEvents(head, f.file.Name()) || isWandbLog(head) || sniffSQLite(head) > 0 {
 		return nil
 	}
 	if i := bytes.IndexByte(head, 0); i >= 0 {
