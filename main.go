@@ -176,10 +176,11 @@ func exportCommand(code *int) *cobra.Command {
 	e := headless.Export{Out: os.Stdout, Err: os.Stderr}
 	formats := map[string]*bool{}
 	cmd := &cobra.Command{
-		Use:   "export notebook.md --html|--md|--csv|--json",
-		Short: "Write a notebook with its results as a page, Markdown, CSV or JSON",
+		Use:   "export notebook.md --html|--md|--csv|--parquet|--json",
+		Short: "Write a notebook with its results as a page, Markdown, CSV, Parquet or JSON",
 		Example: "  etastar export sweep.md --html -o sweep.html\n" +
-			"  etastar export sweep.md --csv --value curves > curves.csv",
+			"  etastar export sweep.md --csv --value curves > curves.csv\n" +
+			"  etastar export sweep.md --parquet --value runs -o runs.parquet",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: notebooks,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -194,13 +195,13 @@ func exportCommand(code *int) *cobra.Command {
 		},
 	}
 	for name, doc := range map[string]string{
-		"html": "one self-contained page", "md": "the notebook with its results", "csv": "one value as a table", "json": "the object of run --json",
+		"html": "one self-contained page", "md": "the notebook with its results", "csv": "one value as a table", "parquet": "one value as a table", "json": "the object of run --json; with --value the rows of that value",
 	} {
 		formats[name] = cmd.Flags().Bool(name, false, doc)
 	}
-	cmd.MarkFlagsOneRequired("html", "md", "csv", "json")
-	cmd.MarkFlagsMutuallyExclusive("html", "md", "csv", "json")
-	cmd.Flags().StringVar(&e.Value, "value", "", "which value to write (--csv)")
+	cmd.MarkFlagsOneRequired("html", "md", "csv", "parquet", "json")
+	cmd.MarkFlagsMutuallyExclusive("html", "md", "csv", "parquet", "json")
+	cmd.Flags().StringVar(&e.Value, "value", "", "which value to write (--csv, --parquet, --json)")
 	cmd.Flags().StringVarP(&e.Output, "output", "o", "", "file to write; standard output without")
 	cmd.Flags().DurationVar(&e.Timeout, "timeout", 10*time.Minute, "give up after this long")
 	return cmd

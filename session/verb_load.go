@@ -21,7 +21,7 @@ func loadVerb() *Verb {
 	return &Verb{
 		Name:    "load",
 		Summary: "read a sweep from a file or a folder of runs",
-		Doc: "Reads tables (CSV, TSV, JSON lines, Markdown; SQLite; exports of W&B and Ray Tune; studies of Optuna), training logs (W&B, TensorBoard, Hugging Face Trainer, Megatron-LM, " +
+		Doc: "Reads tables (CSV, TSV, JSON lines, Markdown, Parquet, SQLite; exports of W&B and Ray Tune; studies of Optuna), training logs (W&B, TensorBoard, Hugging Face Trainer, Megatron-LM, " +
 			"nanoGPT, llm.c) and folders of runs, found by content. It finds the columns for N, D, learning rate, " +
 			"batch and loss by their usual names and says what it took for what; a parameter overrides that with another column or with an " +
 			"expression over columns. Blank cells are unknown; NaN and inf in the loss mean that the run diverged. " +

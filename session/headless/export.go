@@ -18,8 +18,8 @@ import (
 // are not written: export makes the one file that it was asked for.
 type Export struct {
 	Path     string
-	Format   string // "html", "md", "csv" or "json"
-	Value    string // the value to write as CSV
+	Format   string // "html", "md", "csv", "parquet" or "json"
+	Value    string // the value to write: as CSV or Parquet, or its rows as JSON
 	Output   string // file to write; "" or "-": Out
 	Out, Err io.Writer
 	Timeout  time.Duration // 0: none
@@ -67,13 +67,13 @@ func (e Export) Do(ctx context.Context) int {
 // usage refuses what cannot be meant before anything is computed.
 func (e Export) usage() error {
 	switch e.Format {
-	case "html", "md", "json":
+	case "html", "md":
 		if e.Value != "" {
-			return fmt.Errorf("only CSV writes a single value: export it with csv, or leave %q out", e.Value)
+			return fmt.Errorf("only CSV, Parquet and JSON write a single value: export it with one of them, or leave %q out", e.Value)
 		}
-	case "csv":
+	case "csv", "parquet", "json":
 	default:
-		return fmt.Errorf("format %q: there are html, md, csv and json", e.Format)
+		return fmt.Errorf("format %q: there are html, md, csv, parquet and json", e.Format)
 	}
 	return nil
 }
@@ -85,7 +85,12 @@ func (e Export) render(w io.Writer, s *session.Session) error {
 	case "md":
 		return export.Markdown(w, s)
 	case "json":
+		if e.Value != "" {
+			return export.JSONRows(w, s, e.Value)
+		}
 		return export.JSON(w, s)
+	case "parquet":
+		return export.Parquet(w, s, e.Value)
 	}
 	return export.CSV(w, s, e.Value)
 }

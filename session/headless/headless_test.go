@@ -192,10 +192,10 @@ func TestExport(t *testing.T) {
 		{"md", Export{Format: "md"}, Unmet, "# η*\n\n```eta\nruns = load"},
 		{"json", Export{Format: "json"}, Unmet, "{\n"},
 		{"csv", Export{Format: "csv", Value: "law"}, Unmet, "name,value,se,"},
-		{"csv of nothing", Export{Format: "csv"}, Usage, "etastar: CSV holds one value: name it; there are runs, curves, law, target"},
+		{"csv of nothing", Export{Format: "csv"}, Usage, "etastar: CSV and Parquet hold one value: name it; there are runs, curves, law, target"},
 		{"csv of an unknown name", Export{Format: "csv", Value: "lwa"}, Usage, "etastar: nothing is named lwa; there are"},
-		{"value with html", Export{Format: "html", Value: "law"}, Usage, "etastar: only CSV writes a single value"},
-		{"unknown format", Export{Format: "pdf"}, Usage, "etastar: format \"pdf\": there are html, md, csv and json"},
+		{"value with html", Export{Format: "html", Value: "law"}, Usage, "etastar: only CSV, Parquet and JSON write a single value"},
+		{"unknown format", Export{Format: "pdf"}, Usage, "etastar: format \"pdf\": there are html, md, csv, parquet and json"},
 		{"over the notebook", Export{Format: "md", Output: path}, Usage, "etastar: export to " + path + " would replace the notebook"},
 		{"over the data", Export{Format: "csv", Value: "runs", Output: filepath.Join(dir, "sweep.csv")}, Usage, "etastar: export to " + filepath.Join(dir, "sweep.csv") + " would replace data that the notebook reads (line 4)"},
 	} {

@@ -28,6 +28,7 @@ const convincing = 25
 var formats = []format{
 	{"tensorboard", nil, sniffEvents, scanEvents},
 	{"wandb_log", []string{".wandb"}, sniffWandbLog, scanWandbLog},
+	{"parquet", []string{".parquet"}, sniffParquet, scanParquet},
 	{"sqlite", []string{".db", ".sqlite", ".sqlite3"}, sniffSQLite, scanSQLite},
 	{"trainer_state", nil, sniffTrainerState, scanTrainerState},
 	{"megatron", nil, megatronLog.sniff, megatronLog.scan},

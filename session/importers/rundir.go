@@ -31,7 +31,7 @@ var (
 	// In order of preference: of a run's files that hold its curve, the first that
 	// can be read is.
 	historyNames = []string{
-		"metrics.jsonl", "history.jsonl", "log.jsonl", "train_log.jsonl", "progress.csv", "result.json", "metrics.csv", "history.csv",
+		"metrics.jsonl", "history.jsonl", "metrics.parquet", "history.parquet", "log.jsonl", "train_log.jsonl", "progress.csv", "result.json", "metrics.csv", "history.csv",
 		"measurements.csv", "eval_measurements.csv", "trainer_state.json", "output.log", "main.log", "train.log", "log.txt",
 	}
 	// looseExtensions are of files that may each be the log of a run.

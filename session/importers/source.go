@@ -144,7 +144,7 @@ var signatures = []struct{ magic, message string }{
 	{"\xfd7zXZ", "the file is compressed with xz: unpack it first"},
 	{"PK\x03\x04", "this is a zip archive or a spreadsheet: unpack it, or export the sheet as CSV"},
 	{"\xd0\xcf\x11\xe0", "this is a spreadsheet in a binary format: export the sheet as CSV"},
-	{"PAR1", "this is a Parquet file: write it out as CSV"},
+	{"PARE", "this is an encrypted Parquet file: write it out without encryption"},
 	{"ARROW1", "this is an Arrow file: write it out as CSV"},
 	{"%PDF", "this is a PDF"},
 }
@@ -161,7 +161,7 @@ func (f *inputFile) look() error {
 			return errors.New(s.message)
 		}
 	}
-	if isEvents(head, f.file.Name()) || isWandbLog(head) || sniffSQLite(head) > 0 {
+	if isEvents(head, f.file.Name()) || isWandbLog(head) || sniffSQLite(head) > 0 || sniffParquet(head) > 0 {
 		return nil
 	}
 	if i := bytes.IndexByte(head, 0); i >= 0 {
