@@ -22,8 +22,8 @@ func sniffSQLite(head []byte) int {
 	return 0
 }
 
-// scanSQLite reads a database: the trials of an Optuna storage, a row each, or one
-// table as it is. The file is only read, never locked; rows that a program commits
+// scanSQLite reads a database: the trials of an Optuna storage or the runs of an
+// MLflow tracking database, a row each, or one table as it is. The file is only read, never locked; rows that a program commits
 // meanwhile belong to the next load.
 func scanSQLite(j *job) error {
 	path := j.in.f.file.Name()
@@ -46,9 +46,15 @@ func scanSQLite(j *job) error {
 	if j.first {
 		j.keys = map[string]int{}
 	}
-	if db.Table("trials") != nil && db.Table("studies") != nil && db.Table("trial_params") != nil && j.opts.Table == 0 {
+	has := func(names ...string) bool {
+		return j.opts.Table == 0 && !slices.ContainsFunc(names, func(name string) bool { return db.Table(name) == nil })
+	}
+	switch {
+	case has("studies", "trials", "trial_params"):
 		err = d.optuna()
-	} else {
+	case has("experiments", "runs", "params", "metrics"):
+		err = d.mlflow()
+	default:
 		err = d.plain()
 	}
 	switch {

@@ -48,6 +48,7 @@ type runFiles struct {
 	name                     string // of the run: its directory's path, or the file's
 	config, summary, history []string
 	loose                    bool // a file by itself
+	mlflow                   bool
 }
 
 // finder searches a directory for runs.
@@ -171,6 +172,9 @@ func (f *finder) directory(rel, actual string, depth int) error {
 			}
 			files[name] = info.Size()
 		}
+	}
+	if f.mlflowRun(rel, dirs) {
+		return nil
 	}
 	f.wandbFiles(rel, dirs, files)
 	if f.take(rel, files, len(dirs)+len(links) > 0) {

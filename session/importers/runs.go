@@ -242,6 +242,9 @@ func (p *progress) file() func(read, total int64) {
 
 // readRun reads the files of one run.
 func readRun(ctx context.Context, root string, files runFiles, o Options, report *progress) run {
+	if files.mlflow {
+		return readMLflow(ctx, root, files, report)
+	}
 	r := run{name: files.name}
 	// part reads a file as a table; record: as one row.
 	part := func(name string, record bool) (*table.Table, error) {
