@@ -38,6 +38,7 @@ func loadVerb() *Verb {
 			roleParam(table.RoleFLOPs, "training FLOPs", ""),
 			{Name: "final", Doc: "what counts as a run's final loss where its curve is there: the last value, the mean of the last ones, the lowest, or the last validation loss", Words: importers.Finals()},
 			{Name: "window", Doc: "logged values that final=smoothed averages", Number: &NumberSpec{Min: 1, Max: 1e6, Integer: true}},
+			{Name: "unfinished", Doc: "the loss of runs that ended before the steps they planned: the last one logged, or the end of their curve as predicted from it, with an interval", Words: []string{"logged", "predicted"}, Default: "logged"},
 			{Name: "name", Doc: "a pattern that takes values out of the runs' names, such as \"lr{lr}_bs{batch}\"; … stands for anything", String: true},
 			{Name: "format", Doc: "read the file as this format instead of finding it by content", Words: importers.Formats()},
 			{Name: "ragged", Doc: "rows with too many or too few fields: an error that names the line, or skipped and counted", Words: []string{"error", "skip"}, Default: "error"},
@@ -80,10 +81,24 @@ func sourcePrint(ctx context.Context, path string) string {
 
 func runLoad(c *Call) (Value, error) {
 	name := c.Text("file")
-	t, err := importers.Read(c.Ctx, c.path(name), importers.Options{
+	predicted := c.Text("unfinished") == "predicted"
+	options := importers.Options{
 		Format: c.Text("format"), Ragged: c.Text("ragged") == "skip", Table: int(c.Number("table")), Progress: c.progress,
 		Final: c.Text("final"), Window: int(c.Number("window")),
-	})
+	}
+	var t *table.Table
+	var err error
+	if predicted {
+		var r *importers.Runs
+		if r, err = importers.ReadRuns(c.Ctx, c.path(name), options); err == nil {
+			if len(r.Planned) == 0 {
+				return nil, errParam{"unfinished", errors.New("ends are predicted of runs, and these rows are none: a folder of runs, or a log with final=last")}
+			}
+			t = predictEnds(r)
+		}
+	} else {
+		t, err = importers.Read(c.Ctx, c.path(name), options)
+	}
 	if err != nil {
 		if _, serr := os.Stat(c.path(name)); errors.Is(serr, fs.ErrNotExist) {
 			return nil, errParam{"file", hinted{fmt.Errorf("load %q: there is no such file", name), nearFiles(c.Dir, name)}}

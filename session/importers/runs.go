@@ -21,6 +21,9 @@ type Runs struct {
 	// Curves are the losses and learning rates that the runs logged, in the order
 	// of rows; empty where the source holds none.
 	Curves []Curve
+	// Planned are the steps that runs were to take by their configuration, by row; 0
+	// where it does not say, and nil where rows are no runs.
+	Planned []float64
 	// Apart is what looked like a run and could not be read as one.
 	Apart []Apart
 }
