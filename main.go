@@ -19,6 +19,7 @@ import (
 
 	"github.com/etastar/etastar/session"
 	"github.com/etastar/etastar/session/example"
+	commands "github.com/etastar/etastar/session/command"
 	"github.com/etastar/etastar/session/headless"
 	"github.com/etastar/etastar/trainer"
 	"github.com/etastar/etastar/trainer/bench"
@@ -332,6 +333,12 @@ func workerCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if measure {
 				return trainer.ServeMeasure(os.Stdin, os.Stdout, device)
+			}
+			if !detach && commands.Here(args[0]) {
+				r := &commands.Runner{GPUs: trainer.GPUs(), Say: func(format string, args ...any) {
+					fmt.Printf("%s "+format+"\n", append([]any{time.Now().Format(time.DateTime)}, args...)...)
+				}}
+				return r.Work(cmd.Context(), args[0])
 			}
 			if !detach {
 				return trainer.Work(cmd.Context(), args[0], device, share, session.TurnDir())
