@@ -58,6 +58,14 @@ func (c *Call) commands() ([]*rundir.Command, error) {
 	if !slices.Contains(fields, "lr") {
 		return nil, errParam{"command", hinted{errors.New("the command has no {lr}: every run would train the same"), `as in command="python train.py --lr {lr}"`}}
 	}
+	if i := slices.Index(fields, "steps"); i >= 0 {
+		if !c.Given("batch") || !c.Given("tokens") {
+			return nil, errParam{"command", hinted{errors.New("the command takes {steps}, which are tokens over batch"), "say tokens= and batch="}}
+		}
+		if fields = slices.Delete(fields, i, i+1); !slices.Contains(fields, "tokens") {
+			fields = append(fields, "tokens")
+		}
+	}
 	grid, err := c.commandGrid(fields)
 	if err != nil {
 		return nil, err
@@ -81,11 +89,15 @@ func (c *Call) commands() ([]*rundir.Command, error) {
 		for _, v := range values {
 			texts[v.Name] = written(v.V)
 		}
-		r.Args, r.Resume, r.Env = command.Fill(args, texts), command.Fill(resume, texts), command.Fill(env, texts)
-		r.Log = command.Fill([]string{c.Text("log")}, texts)[0]
 		r.Tokens = r.Value("tokens")
 		if c.Given("batch") {
 			r.Batch = c.Number("batch")
+			texts["steps"] = written(math.Round(r.Tokens / r.Batch))
+		}
+		r.Args, r.Resume, r.Env = command.Fill(args, texts), command.Fill(resume, texts), command.Fill(env, texts)
+		r.Log = command.Fill([]string{c.Text("log")}, texts)[0]
+		if r.Tokens == 0 && len(c.numbers("tokens")) == 1 {
+			r.Tokens = c.numbers("tokens")[0]
 		}
 		if err := r.Validate(); err != nil {
 			return nil, errParam{"command", err}

@@ -126,7 +126,7 @@ func sweepVerb() *Verb {
 			{Name: "early_stop", Doc: "stop runs that lie far behind the best of their sweep; they count as stopped, never as finished", Words: []string{"off", "on"}, Default: "off", Knob: true},
 			{Name: "device", Doc: "cpu, gpu, or auto: a GPU where one is usable, else the processor", Words: trainer.Devices, Default: trainer.CPU},
 			{Name: "dir", Doc: "folder of the runs", File: true, Default: `"runs"`},
-			{Name: "command", Doc: "your own trainer: a command line with placeholders {lr}, {tokens}, {d_model}, {layers}, {batch}, {seed}, …, {run} (its folder), {gpu}, {port}", String: true},
+			{Name: "command", Doc: "your own trainer: a command line with placeholders {lr}, {tokens}, {d_model}, {layers}, {batch}, {steps} (tokens over batch), {seed}, …, {run} (its folder), {gpu}, {port}", String: true},
 			{Name: "resume", Doc: "what is appended to the command where a run goes on from its own checkpoint", String: true},
 			{Name: "folder", Doc: "working directory of the command; the notebook's where not given", File: true},
 			{Name: "env", Doc: "environment of the command, NAME=value separated by blanks", String: true},
