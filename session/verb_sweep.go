@@ -62,11 +62,11 @@ func (s Sweep) Finished() int {
 	return n
 }
 
-// Started counts the runs that were asked for.
+// Started counts the runs that were asked for, by whomever.
 func (s Sweep) Started() int {
 	n := 0
 	for _, r := range s.Runs {
-		if r.Dir != "" {
+		if r.Dir != "" || r.Foreign != nil && r.Status.State != "" {
 			n++
 		}
 	}
