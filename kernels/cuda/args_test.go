@@ -22,7 +22,7 @@ var structs = map[string]any{
 	"GroupGemmGradArgs": groupGemmGradArgs{}, "CrossEntropyArgs": crossEntropyArgs{}, "RouteArgs": routeArgs{},
 	"RouteGradArgs": routeGradArgs{}, "DispatchArgs": dispatchArgs{}, "CombineArgs": combineArgs{}, "CombineGradArgs": combineGradArgs{},
 	"Tensor": tensor{}, "Chunk": chunk{}, "GradNormArgs": gradNormArgs{}, "AdamWArgs": adamWArgs{}, "TensorMap": driver.Map{},
-	"GemmMapArgs": gemmMapArgs{}, "GroupGemmMapArgs": groupGemmMapArgs{}, "GroupGemmGradMapArgs": groupGemmGradMapArgs{}, "CopyArgs": copyArgs{}, "BlendArgs": blendArgs{}, "ZeroArgs": zeroArgs{}, "SumArgs": sumArgs{}, "StatsArgs": statsArgs{}, "LogArgs": logArgs{},
+	"GemmMapArgs": gemmMapArgs{}, "GemmSwiGLUArgs": gemmSwiGLUArgs{}, "GemmSwiGLUGradArgs": gemmSwiGLUGradArgs{}, "GroupGemmMapArgs": groupGemmMapArgs{}, "GroupGemmGradMapArgs": groupGemmGradMapArgs{}, "CopyArgs": copyArgs{}, "BlendArgs": blendArgs{}, "ZeroArgs": zeroArgs{}, "SumArgs": sumArgs{}, "StatsArgs": statsArgs{}, "LogArgs": logArgs{},
 }
 
 // TestArguments lets the compiler of the kernels compare its structs with those of Go.
@@ -74,7 +74,7 @@ func TestArgumentSizes(t *testing.T) {
 		t.Skip("the device's pointers have 64 bits")
 	}
 	for name, want := range map[string]uintptr{
-		"EmbedArgs": 72, "TokenIndexArgs": 40, "RMSNormGradArgs": 152, "AttentionArgs": 128, "GemmArgs": 120, "GemmMapArgs": 512,
+		"EmbedArgs": 72, "TokenIndexArgs": 40, "RMSNormGradArgs": 152, "AttentionArgs": 128, "GemmArgs": 120, "GemmMapArgs": 384,
 		"GroupGemmMapArgs": 384, "GroupGemmGradMapArgs": 384, "RouteArgs": 168, "Tensor": 48, "Chunk": 16, "AdamWArgs": 96, "StatsArgs": 72,
 	} {
 		if got := reflect.TypeOf(structs[name]).Size(); got != want {

@@ -83,9 +83,6 @@ func (c *compiler) gemm(p product) {
 	blocks := func(t tile) int { return ceil(p.m, t.bm) * ceil(p.n, t.bn) }
 	if vector && c.hopperMatrices(p.a, p.b) {
 		g := gemmMapArgs{g: a, a: c.mapOf(p.a, order(p.m, p.k, p.transA), int(a.lda)), b: c.mapOf(p.b, order(p.k, p.n, p.transB), int(a.ldb))}
-		if kind == suffix(narrow) && !p.add && p.n%8 == 0 && p.c.stride > 0 && vectors([]ref{p.c}, int(a.ldc)) {
-			g.c = c.mapOf(p.c, [2]int{p.m, p.n}, int(a.ldc))
-		}
 		c.add("gemm_sm90_"+string(trans)+"_"+t.name+kind, blocks(t), slices, raw(&g))
 		c.last().shared, c.last().spread = t.shared, max(1, t.resident*c.target.sms/slices)
 	} else {

@@ -174,7 +174,7 @@ func TestForms(t *testing.T) {
 	check(t, err)
 	want := map[string]form{
 		"train.embedded": wide, "train.1.att.norm.sum": wide, "train.0.att.norm.y": narrow, "train.0.att.qkv.y": narrow,
-		"train.0.att.lse": wide, "train.0.att.out": narrow, "train.0.mlp.gu": narrow, "train.dh": wide | narrow, "train.dout": narrow,
+		"train.0.att.lse": wide, "train.0.att.out": narrow, "train.0.mlp.gu": narrow, "train.dh": narrow, "train.dout": narrow,
 		"embed": wide, "head": wide | narrow, "0.att.qkv": wide | narrow, "0.att.qkv.g": wide, "0.att.norm": wide, "0.mlp.up.m": wide,
 		"token loss": wide, "tokens": wide,
 	}
@@ -208,9 +208,9 @@ func testFinish(t *testing.T, on target, s shape, most int) {
 	list, err := c.finish(1<<40, sized)
 	check(t, err)
 	for i, p := range list {
-		if len(p.launches) < p.program.Ops() || len(p.launches) != len(sized[i].launches) {
-			t.Errorf("program %s: %d launches, %d when it was sized, for %d operations",
-				p.program.Name(), len(p.launches), len(sized[i].launches), p.program.Ops())
+		if len(p.launches) < len(p.steps) || len(p.launches) != len(sized[i].launches) {
+			t.Errorf("program %s: %d launches, %d when it was sized, for %d steps",
+				p.program.Name(), len(p.launches), len(sized[i].launches), len(p.steps))
 		}
 		for _, l := range p.launches {
 			if l.shared > most || l.block < 32 || l.block > 1024 {

@@ -21,6 +21,7 @@ var (
 	hopperTiles = []tile{
 		{"128x256", 128, 256, 232448, 1, 0.72, 2.1},
 		{"128x128", 128, 128, 206848, 1, 0.42, 3},
+		{"128x128", 128, 128, 108544, 2, 0.8, 2},
 		{"128x64", 128, 64, 108544, 2, 0.76, 0.7},
 		{"64x64", 64, 64, 206848, 1, 0.22, 0.9},
 	}
@@ -44,20 +45,44 @@ func split(k, s int) (slices, kSlice int) {
 	return ceil(k, size), size
 }
 
+// Memory: bytes a microsecond, and what of it the L2 cache keeps between a block's tiles.
+const (
+	bandwidth = 2.5e6
+	cacheKept = 24 << 20
+)
+
 // cost is about how long a product takes, in microseconds.
 func (c *compiler) cost(t tile, m, n, k, runs, cut int) float64 {
 	slices, kSlice := split(k, cut)
-	number, slots := ceil(m, t.bm)*ceil(n, t.bn), c.target.sms*t.resident
-	rounds, reduce, rate := ceil(number*runs*slices, slots), 0.5, 3e6
+	rows, columns := ceil(m, t.bm), ceil(n, t.bn)
+	number, slots := rows*columns, c.target.sms*t.resident
+	blocks, rounds, reduce, rate := number, ceil(number*runs*slices, slots), 0.5, 3e6
 	if c.target.hopper {
-		blocks := min(number, max(1, slots/(slices*runs)))
+		blocks = min(number, max(1, slots/(slices*runs)))
 		rounds, reduce, rate = ceil(number, blocks)*ceil(blocks*slices*runs, slots), 0.4, 0.9e6
 	}
-	us := float64(rounds) * (float64(ceil(kSlice, sliceStep))*t.step + t.end)
+	us := max(float64(rounds)*(float64(ceil(kSlice, sliceStep))*t.step+t.end), traffic(t, m, n, k, kSlice, blocks, runs)/bandwidth)
 	if slices > 1 {
 		us += reduce + float64(runs)*float64(m)*float64(n)*float64(4*slices+8)/rate
 	}
 	return us
+}
+
+// traffic is about how many bytes of the operands come from memory. Blocks go through
+// bands of eight rows of tiles, column by column: what they read again later may have left
+// the cache.
+func traffic(t tile, m, n, k, kSlice, blocks, runs int) float64 {
+	rows, columns := ceil(m, t.bm), ceil(n, t.bn)
+	high := min(rows, 8)
+	again := func(size, times int) float64 {
+		bytes := 2 * float64(size) * float64(k) * float64(runs)
+		if 2*size*k*runs > cacheKept {
+			bytes *= float64(times)
+		}
+		return bytes
+	}
+	atOnce := min(high, blocks)
+	return float64(ceil(m, high*t.bm))*again(min(m, high*t.bm), ceil(columns, max(1, blocks/high))) + again(n, ceil(rows, atOnce))
 }
 
 // pick chooses how to cut the inner axis, and the tile. The cut decides the order of sums,

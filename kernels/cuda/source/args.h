@@ -43,7 +43,7 @@ struct TokenIndexArgs {
   int n, v;
 };
 
-// embed_grad: dtable[t] += scale·Σ dy[rows of t], dtable float32, dy float32 [n,d]. Tokens
+// embed_grad: dtable[t] += scale·Σ dy[rows of t], dtable float32, dy either [n,d]. Tokens
 // are far from evenly spread (a space can be 15% of a batch): the work is cut in pieces
 // of a fixed number of rows, and embed_grad_finish adds up the tokens that have several.
 // work is float32 [ceil(n/piece), 2, d] a run.
@@ -64,7 +64,8 @@ struct RMSNormArgs {
   float residualScale, eps;
 };
 
-// rmsnorm_grad: dy either, x float32, dx float32 (+= with add) with its T16 copy. The
+// rmsnorm_grad: dy either, x float32, dx (+= with add) float32 with its T16 copy, or T16
+// alone (dx null). The
 // gain's gradient goes through work, float32 [rmsnormGradBlocks(n), d] a run, and is
 // added to dgain by rmsnorm_grad_gain with the same arguments.
 struct RMSNormGradArgs {
@@ -137,17 +138,36 @@ struct GemmArgs {
   float alpha;
 };
 
-// gemm on sm_90a reads A and B, and writes a bfloat16 C without add, through tensor maps
-// of the driver: matrices [runs, rows, columns] as they lie in memory, of bfloat16, with
-// boxes of [1, 64, 64] elements, 128-byte swizzle, promotion to 128 bytes in L2, zeros
-// outside. The first axis is the run's number. g.a.p and g.b.p are not read. The map of C
-// is not read where C is float32, or n, ldc or its address not a multiple of 8 elements.
+// gemm on sm_90a reads A and B through tensor maps of the driver: matrices [runs, rows,
+// columns] as they lie in memory, of bfloat16, with boxes of [1, 64, 64] elements, 128-byte
+// swizzle, promotion to 128 bytes in L2, zeros outside. The first axis is the run's number.
+// g.a.p and g.b.p are not read.
 struct alignas(64) TensorMap {
   unsigned long long opaque[16];
 };
 struct GemmMapArgs {
-  TensorMap a, b, c;
+  TensorMap a, b;
   GemmArgs g;
+};
+
+// gemm_swiglu: gate = alpha·A·Wgᵀ and up = alpha·A·Wuᵀ, act = silu(gate)·up; A [m,k], gate
+// and up [f,k] are halves of one matrix. act T16 [m,f]; gateUp T16 [m,2f], or null where
+// nobody reads it.
+struct GemmSwiGLUArgs {
+  TensorMap a, gate, up;
+  Ref gateUp, act;
+  Runs runs;
+  int m, f, k;
+  float alpha;
+};
+// gemm_swiglu_grad: dact = alpha·A·W, A [m,k], W [k,f], and of it dx T16 [m,2f], the
+// gradient of gate and up; these are halves [m,f] of one matrix.
+struct GemmSwiGLUGradArgs {
+  TensorMap a, w, gate, up;
+  Ref dx;
+  Runs runs;
+  int m, f, k;
+  float alpha;
 };
 
 // group_gemm: per expert e, rows offsets[e]…offsets[e+1] of A [rows,k] times W[e] ([n,k]

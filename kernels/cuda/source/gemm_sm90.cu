@@ -12,7 +12,6 @@ DEVICE void gemm(const GemmArgs& a, const TensorMap* maps) {
   const int k0 = blockIdx.y * a.kSlice, count = a.slices > 1 ? min(a.kSlice, a.k - k0) : a.k;
   const bool sliced = sizeof(C) == 4 && a.slices > 1, adds = !sliced && a.add;
   C* c = sliced ? at<C>(a.work, run) + static_cast<i64>(blockIdx.y) * a.m * a.n : at<C>(a.c, run);
-  const bool boxes = sizeof(C) == 2 && !a.add && (a.n % 8 | a.ldc % 8 | reinterpret_cast<u64>(c) % 16) == 0;
   T tile;
   tile.begin();
   for (int number = blockIdx.x; number < rows * columns; number += gridDim.x) {
@@ -20,13 +19,12 @@ DEVICE void gemm(const GemmArgs& a, const TensorMap* maps) {
     const int m0 = index.row * T::BM, n0 = index.column * T::BN;
     if (tile.multiplies()) {
       tile.multiply(count);
-      if (boxes) tile.storeBoxes(maps + 2, m0, n0, run, a.alpha);
-      else tile.store(c, sliced ? a.n : a.ldc, a.m, a.n, m0, n0, sliced ? 1 : a.alpha, adds);
+      tile.store(c, sliced ? a.n : a.ldc, a.m, a.n, m0, n0, sliced ? 1 : a.alpha, adds);
     } else if (tile.feeds()) {
       tile.feed(Box{maps, m0, k0, run}, Box{maps + 1, n0, k0, run}, count);
     }
   }
-  if (tile.multiplies()) bulkRead<0>();
+  if (sizeof(C) == 4 && tile.multiplies()) bulkRead<0>();
 }
 
 // launch: grid (blocks, slices, runs), block and shared memory (the bytes say how many
@@ -46,7 +44,7 @@ DEVICE void gemm(const GemmArgs& a, const TensorMap* maps) {
 //   128x64:  STEP 0.76, END 0.7    64x64:   STEP 0.22 or 0.40, END 0.9
 #define GEMM(name, blocks, type, transA, transB, groups, mi, bn)                                      \
   extern "C" __global__ void __launch_bounds__(groups * 128 + 32, blocks) name(GemmMapArgs a) {       \
-    gemm<HopperTile<groups, mi, bn, !(transA), transB>, type>(a.g, PARAMETER_MAPS(name));             \
+    gemm<HopperTile<groups, mi, bn, !(transA), transB, sizeof(type) == 4>, type>(a.g, PARAMETER_MAPS(name));             \
   }
 #define GEMM_TRANS(tile, blocks, ...)                                     \
   GEMM(gemm_sm90_nt_##tile##_f, blocks, float, false, true, __VA_ARGS__)  \

@@ -60,10 +60,11 @@ DEVICE void addBulk(float* target, u32 source, int bytes) {
   asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(target), "r"(source),
                "r"(bytes) : "memory");
 }
-// writeBox writes a box of a tensor; what is outside of the tensor is dropped.
-DEVICE void writeBox(const TensorMap* map, int x, int y, int z, u32 source) {
-  asm volatile("cp.async.bulk.tensor.3d.global.shared::cta.bulk_group [%0, {%1, %2, %3}], [%4];" ::"l"(map), "r"(x),
-               "r"(y), "r"(z), "r"(source) : "memory");
+// sharedWord reads a word of shared memory.
+DEVICE u32 sharedWord(u32 address) {
+  u32 x;
+  asm volatile("ld.shared.b32 %0, [%1];" : "=r"(x) : "r"(address) : "memory");
+  return x;
 }
 // bulkCommit closes a group of a thread's writes, bulkRead<n> waits until shared memory has
 // been read by all but the n latest groups.

@@ -19,17 +19,18 @@ struct Box {
 // HopperTile is a block's BM×BN of the result, one after another. Each of its Groups
 // warpgroups computes MI·64 rows. AK and BK: k is the contiguous axis of A, of B. Ragged:
 // k ends where the tensors go on, so the elements after it are cleared (neither AK nor BK).
+// Buffered: results are float32.
 //
 // Shared memory: two barriers for each of up to 64 stages, the buffers of the multiplying
-// warps in which results become rows, and as many stages as there is room for.
-template <int Groups, int MI, int BN_, bool AK, bool BK, bool Ragged = false>
+// warps in which float32 results become rows, and as many stages as there is room for.
+template <int Groups, int MI, int BN_, bool AK, bool BK, bool Buffered, bool Ragged = false>
 struct HopperTile {
   static constexpr int BM = Groups * MI * 64, BN = BN_;
   static constexpr u32 kStageA = BM * 128, kStage = (BM + BN) * 128;
-  // A warp's buffers, each for eight rows of 256 bytes; in the same place, a warpgroup's boxes.
-  static constexpr int kPitch = 256 + 16, kBuffer = 8 * kPitch, kBuffers = Groups, kBoxes = Groups;
+  // A warp's buffers, each for eight rows of 256 bytes.
+  static constexpr int kPitch = 256 + 16, kBuffer = 8 * kPitch, kBuffers = Groups;
   static constexpr u32 kEmpty = 512, kRows = 1024;
-  static constexpr u32 kStages = (kRows + Groups * 4 * kBuffers * kBuffer + 1023) / 1024 * 1024;
+  static constexpr u32 kStages = Buffered ? (kRows + Groups * 4 * kBuffers * kBuffer + 1023) / 1024 * 1024 : kRows;
 
   u32 shared;
   int stages, stage, parity;
@@ -60,13 +61,49 @@ struct HopperTile {
   // the next multiple of 64.
   METHOD void feed(const Box& a, const Box& b, int count) {
     for (int k = 0; k < count; k += 64) {
-      barrierWait(shared + kEmpty + 8 * stage, parity ^ 1);
-      const u32 at = shared + kStages + stage * kStage, ready = shared + 8 * stage;
-      barrierExpect(ready, kStage);
+      const u32 at = fill(), ready = shared + 8 * stage;
       copyBoxes<AK, BM>(at, a, k, ready);
       copyBoxes<BK, BN>(at + kStageA, b, k, ready);
       next();
     }
+  }
+  // feedPair is feed with the two halves of B's outer axis from different places.
+  METHOD void feedPair(const Box& a, const Box& left, const Box& right, int count) {
+    for (int k = 0; k < count; k += 64) {
+      const u32 at = fill(), ready = shared + 8 * stage;
+      copyBoxes<AK, BM>(at, a, k, ready);
+      copyBoxes<BK, BN / 2>(at + kStageA, left, k, ready);
+      copyBoxes<BK, BN / 2>(at + kStageA + BN * 64, right, k, ready);
+      next();
+    }
+  }
+  // feedTile fills a stage with the BM×BN elements of a matrix that lie where the tile does.
+  METHOD void feedTile(const TensorMap* map, int m0, int n0, int run) {
+    static_assert(BM * BN * 2 == kStage, "a tile fills a stage");
+    const u32 at = fill(), ready = shared + 8 * stage;
+#pragma unroll
+    for (int i = 0; i < BM; i += 64)
+#pragma unroll
+      for (int j = 0; j < BN; j += 64) copyBox(at + (i * BN + j * 64) * 2, map, n0 + j, m0 + i, run, ready);
+    next();
+  }
+  // fill waits until a stage may be written and returns its address.
+  METHOD u32 fill() {
+    barrierWait(shared + kEmpty + 8 * stage, parity ^ 1);
+    barrierExpect(shared + 8 * stage, kStage);
+    return shared + kStages + stage * kStage;
+  }
+  // take waits for a stage that feedTile fills and returns its address; drop gives it back
+  // once the warp has read it.
+  METHOD u32 take() {
+    barrierWait(shared + 8 * stage, parity);
+    const u32 at = shared + kStages + stage * kStage;
+    next();
+    return at;
+  }
+  METHOD void drop(u32 at) {
+    syncWarp();
+    if (lane() == 0) barrierArrive(shared + kEmpty + 8 * ((at - shared - kStages) / kStage));
   }
   template <bool InnerContiguous, int Outer>
   static METHOD void copyBoxes(u32 target, const Box& box, int k, u32 ready) {
@@ -128,49 +165,63 @@ struct HopperTile {
     groupSync(threadIdx.x / 128);
   }
 
+  // row is the first of the two rows of this thread in 64-row part i, the other is eight on.
+  METHOD int row(int i) const { return (threadIdx.x / 128 * MI + i) * 64 + warp() % 4 * 16 + lane() / 4; }
+
   // store writes c = alpha·tile, or adds it, where c is the matrix [m,n] that the tile at
   // (m0, n0) is part of. A warp brings eight rows at a time together in shared memory.
-  template <class C>
-  METHOD void store(C* c, i64 ldc, int m, int n, int m0, int n0, float alpha, bool add) const {
+  METHOD void store(float* c, i64 ldc, int m, int n, int m0, int n0, float alpha, bool add) const {
     const int row = m0 + threadIdx.x / 128 * MI * 64 + warp() % 4 * 16;
     c += row * ldc + n0;
-    const u64 misaligned = (ldc * sizeof(C) | reinterpret_cast<u64>(c) | (n - n0 < BN ? n * sizeof(C) : 0)) % 16;
+    const u64 misaligned = (ldc * 4 | reinterpret_cast<u64>(c) | (n - n0 < BN ? n * 4 : 0)) % 16;
 #pragma unroll
     for (int i = 0; i < MI; i++) {
-      C* part = c + i * 64 * ldc;
-      if (misaligned || (add && sizeof(C) == 2))
-        storeElements(acc[i], part, ldc, m - row - i * 64, n - n0, alpha, add);
-      else
-        storeBulk(acc[i], part, ldc, m - row - i * 64, n - n0, alpha, add);
+      float* part = c + i * 64 * ldc;
+      if (misaligned) storeElements(acc[i], part, ldc, m - row - i * 64, n - n0, alpha, add);
+      else storeBulk(acc[i], part, ldc, m - row - i * 64, n - n0, alpha, add);
     }
   }
 
-  // storeBoxes writes a bfloat16 tile through the map of C, in boxes like those of A and B;
-  // the map drops what is outside of C.
-  METHOD void storeBoxes(const TensorMap* map, int m0, int n0, int run, float alpha) const {
-    const int group = threadIdx.x / 128, g = lane() / 4, t = lane() % 4;
-    const bool writes = threadIdx.x % 128 == 0;
+  // The same in bfloat16, from the registers: four lanes exchange words so that each writes
+  // eight columns of a row at once.
+  METHOD void store(bf16* c, i64 ldc, int m, int n, int m0, int n0, float alpha, bool add) const {
+    const int t = lane() % 4;
+    const bool vectors = (n % 8 | ldc % 8 | reinterpret_cast<u64>(c) % 16) == 0;
 #pragma unroll
     for (int i = 0; i < MI; i++)
 #pragma unroll
-      for (int box = 0; box < BN / 64; box++) {
-        const u32 part = shared + kRows + (group * kBoxes + (i * (BN / 64) + box) % kBoxes) * kBox;
-        if (writes) bulkRead<kBoxes - 1>();
-        groupSync(group);
-#pragma unroll
-        for (int j = 0; j < 8; j++)
-#pragma unroll
-          for (int h = 0; h < 2; h++) {
-            const float* v = acc[i][box * 8 + j] + 2 * h;
-            const u32 at = part + (warp() % 4 * 16 + h * 8 + g) * 128 + ((j ^ g) << 4) + t * 4;
-            asm volatile("st.shared.b32 [%0], %1;" ::"r"(at), "r"(pack(alpha * v[0], alpha * v[1])) : "memory");
-          }
-        sharedWritten();
-        groupSync(group);
-        if (writes) {
-          writeBox(map, n0 + 64 * box, m0 + (group * MI + i) * 64, run, part);
-          bulkCommit();
+      for (int h = 0; h < 2; h++) {
+        const int r = m0 + row(i) + 8 * h;
+        bf16* line = c + r * ldc + n0;
+        if (!vectors) {
+          if (r < m) storePairs(acc[i], h, line, n - n0, alpha, add);
+          continue;
         }
+#pragma unroll
+        for (int q = 0; q < BN / 32; q++) {
+          u32 x[4];
+#pragma unroll
+          for (int e = 0; e < 4; e++) {
+            const float* v = acc[i][4 * q + e] + 2 * h;
+            const int column = 32 * q + 8 * e + 2 * t;
+            u32 old = 0;
+            if (add && r < m && n0 + column < n) old = ld(reinterpret_cast<const u32*>(line + column));
+            x[e] = pack(alpha * v[0] + lowHalf(old), alpha * v[1] + highHalf(old));
+          }
+          transposeQuad(x);
+          const int column = 32 * q + 8 * t;
+          if (r < m && n0 + column < n) st(reinterpret_cast<u32x4*>(line + column), u32x4{x[0], x[1], x[2], x[3]});
+        }
+      }
+  }
+  METHOD void storePairs(const float (&x)[BN / 8][4], int h, bf16* line, int columns, float alpha, bool add) const {
+#pragma unroll
+    for (int j = 0; j < BN / 8; j++)
+#pragma unroll
+      for (int e = 0; e < 2; e++) {
+        const int column = 8 * j + 2 * (lane() % 4) + e;
+        const float v = alpha * x[j][2 * h + e];
+        if (column < columns) store1(line + column, add ? v + load1(line + column) : v);
       }
   }
   static METHOD void groupSync(int group) { asm volatile("bar.sync %0, 128;" ::"r"(1 + group) : "memory"); }
@@ -178,10 +229,9 @@ struct HopperTile {
   METHOD u32 buffer(int i) const { return shared + kRows + (warp() * kBuffers + i % kBuffers) * kBuffer; }
 
   // storeBulk leaves writing and adding to the copy engine, row by row.
-  template <class C>
-  METHOD void storeBulk(const float (&x)[BN / 8][4], C* c, i64 ldc, int rows, int columns, float alpha,
+  METHOD void storeBulk(const float (&x)[BN / 8][4], float* c, i64 ldc, int rows, int columns, float alpha,
                         bool add) const {
-    constexpr int wide = 256 / sizeof(C), width = BN < wide ? BN : wide;
+    constexpr int width = BN < 64 ? BN : 64;
     const int g = lane() / 4, t = lane() % 4;
 #pragma unroll
     for (int first = 0; first < BN; first += width)
@@ -193,16 +243,15 @@ struct HopperTile {
 #pragma unroll
         for (int j = 0; j < width / 8; j++) {
           const float *v = x[first / 8 + j] + 2 * h, p = alpha * v[0], q = alpha * v[1];
-          const u32 at = part + g * kPitch + (8 * j + 2 * t) * sizeof(C);
-          if (sizeof(C) == 2) asm volatile("st.shared.b32 [%0], %1;" ::"r"(at), "r"(pack(p, q)) : "memory");
-          else asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(at), "f"(p), "f"(q) : "memory");
+          const u32 at = part + g * kPitch + (8 * j + 2 * t) * 4;
+          asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(at), "f"(p), "f"(q) : "memory");
         }
         sharedWritten();
         syncWarp();
-        const int line = h * 8 + lane(), bytes = min(columns - first, width) * (int)sizeof(C);
+        const int line = h * 8 + lane(), bytes = min(columns - first, width) * 4;
         if (lane() < 8 && line < rows && bytes > 0) {
-          C* target = c + line * ldc + first;
-          if (add) addBulk(reinterpret_cast<float*>(target), part + lane() * kPitch, bytes);
+          float* target = c + line * ldc + first;
+          if (add) addBulk(target, part + lane() * kPitch, bytes);
           else writeBulk(target, part + lane() * kPitch, bytes);
         }
         bulkCommit();
@@ -210,8 +259,7 @@ struct HopperTile {
   }
 
   // storeElements writes any matrix, one element a lane at a time.
-  template <class C>
-  METHOD void storeElements(const float (&x)[BN / 8][4], C* c, i64 ldc, int rows, int columns, float alpha,
+  METHOD void storeElements(const float (&x)[BN / 8][4], float* c, i64 ldc, int rows, int columns, float alpha,
                             bool add) const {
     const int g = lane() / 4, t = lane() % 4;
     bulkRead<0>();
@@ -234,8 +282,8 @@ struct HopperTile {
           if (h * 8 + line >= rows || first + column >= columns) continue;
           float v;
           asm volatile("ld.shared.f32 %0, [%1];" : "=f"(v) : "r"(part + line * kPitch + column * 4));
-          C* p = c + (h * 8 + line) * ldc + first + column;
-          st(p, fromFloat<C>(add ? v + toFloat(ld(p)) : v));
+          float* p = c + (h * 8 + line) * ldc + first + column;
+          st(p, add ? v + ld(p) : v);
         }
       }
   }
