@@ -104,27 +104,25 @@ type gemmArgs struct {
 // On sm_90a the operands are described by maps before the other arguments; such structs
 // are whole multiples of 64 bytes.
 type gemmMapArgs struct {
-	a, b driver.Map
-	g    gemmArgs
-	_    [8]byte
+	a, b, c driver.Map
+	g       gemmArgs
+	_       [8]byte
 }
 
 type gemmSwiGLUArgs struct {
-	a, gate, up driver.Map
-	gateUp, act ref
-	runs        uint64
-	m, f, k     int32
-	alpha       float32
-	_           [8]byte
+	a, wGate, wUp, y, gate, up driver.Map
+	runs                       uint64
+	m, f, k, kept              int32
+	alpha                      float32
+	_                          [36]byte
 }
 
 type gemmSwiGLUGradArgs struct {
-	a, w, gate, up driver.Map
-	dx             ref
-	runs           uint64
-	m, f, k        int32
-	alpha          float32
-	_              [24]byte
+	a, w, gate, up, dGate, dUp driver.Map
+	runs                       uint64
+	m, f, k                    int32
+	alpha                      float32
+	_                          [40]byte
 }
 
 type groupGemmMapArgs struct {

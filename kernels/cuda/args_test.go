@@ -74,7 +74,7 @@ func TestArgumentSizes(t *testing.T) {
 		t.Skip("the device's pointers have 64 bits")
 	}
 	for name, want := range map[string]uintptr{
-		"EmbedArgs": 72, "TokenIndexArgs": 40, "RMSNormGradArgs": 152, "AttentionArgs": 128, "GemmArgs": 120, "GemmMapArgs": 384,
+		"EmbedArgs": 72, "TokenIndexArgs": 40, "RMSNormGradArgs": 152, "AttentionArgs": 128, "GemmArgs": 120, "GemmMapArgs": 512,
 		"GroupGemmMapArgs": 384, "GroupGemmGradMapArgs": 384, "RouteArgs": 168, "Tensor": 48, "Chunk": 16, "AdamWArgs": 96, "StatsArgs": 72,
 	} {
 		if got := reflect.TypeOf(structs[name]).Size(); got != want {

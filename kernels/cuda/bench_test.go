@@ -130,8 +130,9 @@ func BenchmarkTiles(b *testing.B) {
 					}
 					hopperTiles = all
 					c := &compiler{target: backend.target(), runs: runs}
-					best, slices, _ := c.pick(m, n, k)
-					fmt.Fprintf(os.Stderr, "%s  picks %s/%d slices %d, expects %.1f\n", line, best.name, best.resident, slices, c.cost(best, m, n, k, runs, slices))
+					best, slices, _, apart := c.pick(m, n, k, kind == "tn")
+					fmt.Fprintf(os.Stderr, "%s  picks %s/%d, slices %d in %d blocks, expects %.1f\n",
+						line, best.name, best.resident, slices, apart, c.cost(best, m, n, k, runs, slices, apart == slices))
 				}
 			}
 		}

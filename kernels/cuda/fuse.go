@@ -127,29 +127,35 @@ func (c *compiler) do(p *kernels.Program, s step) error {
 func (c *compiler) matMulSwiGLU(m kernels.MatMul, o kernels.SwiGLU, kept bool) {
 	y, k := c.info(o.Y), c.info(m.A).Cols()
 	n, f := y.Rows(), y.Cols()
-	w := c.in16(m.B)
+	wGate, wUp := c.halves(c.in16(m.B), f*k)
 	a := gemmSwiGLUArgs{
-		act: c.out16(o.Y), runs: c.slots(), m: int32(n), f: int32(f), k: int32(k), alpha: one(m.Alpha),
-		a: c.mapOf(c.in16(m.A), [2]int{n, k}, k), gate: c.mapOf(w, [2]int{f, k}, k), up: c.mapOf(w.skip(int64(f)*int64(k), narrow), [2]int{f, k}, k),
+		a: c.mapOf(c.in16(m.A), [2]int{n, k}, k), wGate: c.mapOf(wGate, [2]int{f, k}, k), wUp: c.mapOf(wUp, [2]int{f, k}, k),
+		y: c.mapOf(c.out16(o.Y), [2]int{n, f}, f), runs: c.slots(), m: int32(n), f: int32(f), k: int32(k), kept: flag(kept), alpha: one(m.Alpha),
 	}
 	if kept {
-		a.gateUp = c.out16(m.Y)
+		gate, up := c.halves(c.out16(m.Y), f)
+		a.gate, a.up = c.mapOf(gate, [2]int{n, f}, 2*f), c.mapOf(up, [2]int{n, f}, 2*f)
 	}
 	c.add("gemm_swiglu_sm90", ceil(n, 128)*ceil(f, 128), 1, raw(&a))
-	c.last().shared, c.last().spread = 197632, c.target.sms
+	c.last().shared, c.last().spread = 214016, c.target.sms
 }
 
 // matMulSwiGLUGrad is a product that gives the gradient of a gated unit, and that of its
 // inputs.
 func (c *compiler) matMulSwiGLUGrad(m kernels.MatMul, o kernels.SwiGLUGrad) {
-	gateUp, k := c.info(o.X), c.info(m.A).Cols()
-	n, f := gateUp.Rows(), gateUp.Cols()/2
-	x := c.in16(o.X)
+	k := c.info(m.A).Cols()
+	n, f := c.info(o.X).Rows(), c.info(o.X).Cols()/2
+	gate, up := c.halves(c.in16(o.X), f)
+	dGate, dUp := c.halves(c.out16(o.DX), f)
 	a := gemmSwiGLUGradArgs{
-		dx: c.out16(o.DX), runs: c.slots(), m: int32(n), f: int32(f), k: int32(k), alpha: one(m.Alpha),
 		a: c.mapOf(c.in16(m.A), [2]int{n, k}, k), w: c.mapOf(c.in16(m.B), [2]int{k, f}, f),
-		gate: c.mapOf(x, [2]int{n, f}, 2*f), up: c.mapOf(x.skip(int64(f), narrow), [2]int{n, f}, 2*f),
+		gate: c.mapOf(gate, [2]int{n, f}, 2*f), up: c.mapOf(up, [2]int{n, f}, 2*f),
+		dGate: c.mapOf(dGate, [2]int{n, f}, 2*f), dUp: c.mapOf(dUp, [2]int{n, f}, 2*f),
+		runs: c.slots(), m: int32(n), f: int32(f), k: int32(k), alpha: one(m.Alpha),
 	}
 	c.add("gemm_swiglu_grad_sm90", ceil(n, 128)*ceil(f, 128), 1, raw(&a))
 	c.last().shared, c.last().spread = 99328, 2*c.target.sms
 }
+
+// halves is a buffer from its start and from an element on.
+func (c *compiler) halves(r ref, at int) (first, second ref) { return r, r.skip(int64(at), narrow) }

@@ -261,10 +261,16 @@ func TestPick(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			m, n, k := rapid.IntRange(1, 5000).Draw(t, "m"), rapid.IntRange(1, 5000).Draw(t, "n"), rapid.IntRange(1, 70000).Draw(t, "k")
 			one, many := &compiler{target: target, runs: 1}, &compiler{target: target, runs: rapid.IntRange(2, 40).Draw(t, "runs")}
-			_, slices, size := one.pick(m, n, k)
-			_, others, same := many.pick(m, n, k)
+			inOrder := rapid.Bool().Draw(t, "in order")
+			_, slices, size, apart := one.pick(m, n, k, inOrder)
+			_, others, same, together := many.pick(m, n, k, inOrder)
 			if slices != others || size != same {
 				t.Fatalf("%d pieces of %d for one run, %d of %d for %d", slices, size, others, same, many.runs)
+			}
+			for _, blocks := range []int{apart, together} {
+				if blocks != slices && (blocks != 1 || !inOrder || slices > maxInOrder) {
+					t.Fatalf("%d blocks of %d pieces", blocks, slices)
+				}
 			}
 			if slices < 1 || slices*size < k || (slices-1)*size >= k || slices > 1 && size%sliceStep != 0 {
 				t.Fatalf("%d pieces of %d for %d", slices, size, k)

@@ -21,8 +21,8 @@ var (
 	hopperTiles = []tile{
 		{"128x256", 128, 256, 232448, 1, 0.72, 2.1},
 		{"128x128", 128, 128, 206848, 1, 0.42, 3},
-		{"128x128", 128, 128, 108544, 2, 0.8, 2},
-		{"128x64", 128, 64, 108544, 2, 0.76, 0.7},
+		{"128x128", 128, 128, 115712, 2, 0.8, 2},
+		{"128x64", 128, 64, 115712, 2, 0.76, 0.7},
 		{"64x64", 64, 64, 206848, 1, 0.22, 0.9},
 	}
 	hopperGroupTiles = []tile{
@@ -51,18 +51,27 @@ const (
 	cacheKept = 24 << 20
 )
 
-// cost is about how long a product takes, in microseconds.
-func (c *compiler) cost(t tile, m, n, k, runs, cut int) float64 {
+// maxInOrder is how many slices gemm_reduce adds up one after another.
+const maxInOrder = 8
+
+// cost is about how long a product takes, in microseconds, its pieces of the inner axis in
+// blocks of their own or one after another in a block.
+func (c *compiler) cost(t tile, m, n, k, runs, cut int, apart bool) float64 {
 	slices, kSlice := split(k, cut)
+	each := 1 // blocks of a tile
+	if apart {
+		each = slices
+	}
 	rows, columns := ceil(m, t.bm), ceil(n, t.bn)
 	number, slots := rows*columns, c.target.sms*t.resident
-	blocks, rounds, reduce, rate := number, ceil(number*runs*slices, slots), 0.5, 3e6
+	blocks, rounds, reduce, rate := number, ceil(number*runs*each, slots), 0.5, 3e6
 	if c.target.hopper {
-		blocks = min(number, max(1, slots/(slices*runs)))
-		rounds, reduce, rate = ceil(number, blocks)*ceil(blocks*slices*runs, slots), 0.4, 0.9e6
+		blocks = min(number, max(1, slots/(each*runs)))
+		rounds, reduce, rate = ceil(number, blocks)*ceil(blocks*each*runs, slots), 0.4, 0.9e6
 	}
-	us := max(float64(rounds)*(float64(ceil(kSlice, sliceStep))*t.step+t.end), traffic(t, m, n, k, kSlice, blocks, runs)/bandwidth)
-	if slices > 1 {
+	once := float64(ceil(kSlice, sliceStep))*t.step + t.end
+	us := max(float64(rounds*slices/each)*once, traffic(t, m, n, k, blocks, runs)/bandwidth)
+	if each > 1 {
 		us += reduce + float64(runs)*float64(m)*float64(n)*float64(4*slices+8)/rate
 	}
 	return us
@@ -71,7 +80,7 @@ func (c *compiler) cost(t tile, m, n, k, runs, cut int) float64 {
 // traffic is about how many bytes of the operands come from memory. Blocks go through
 // bands of eight rows of tiles, column by column: what they read again later may have left
 // the cache.
-func traffic(t tile, m, n, k, kSlice, blocks, runs int) float64 {
+func traffic(t tile, m, n, k, blocks, runs int) float64 {
 	rows, columns := ceil(m, t.bm), ceil(n, t.bn)
 	high := min(rows, 8)
 	again := func(size, times int) float64 {
@@ -85,9 +94,10 @@ func traffic(t tile, m, n, k, kSlice, blocks, runs int) float64 {
 	return float64(ceil(m, high*t.bm))*again(min(m, high*t.bm), ceil(columns, max(1, blocks/high))) + again(n, ceil(rows, atOnce))
 }
 
-// pick chooses how to cut the inner axis, and the tile. The cut decides the order of sums,
-// so it goes by one run alone; the tile does not change the order, and goes by all runs.
-func (c *compiler) pick(m, n, k int) (t tile, slices, kSlice int) {
+// pick chooses how to cut the inner axis, the tile, and into how many blocks a tile goes:
+// one for each piece, or one. The cut decides the order of sums, so it goes by one run
+// alone; the rest does not change the order, and goes by all runs. inOrder allows one block.
+func (c *compiler) pick(m, n, k int, inOrder bool) (t tile, slices, kSlice, apart int) {
 	list := tiles
 	if c.target.hopper {
 		list = hopperTiles
@@ -100,13 +110,21 @@ func (c *compiler) pick(m, n, k int) (t tile, slices, kSlice int) {
 			if s > 1 && s > k/minSlice {
 				continue
 			}
-			if us := c.cost(t, m, n, k, 1, s); us < least {
+			if us := c.cost(t, m, n, k, 1, s, true); us < least {
 				least, cut = us, s
 			}
 		}
 	}
 	slices, kSlice = split(k, cut)
-	return c.cheapest(list, func(t tile) float64 { return c.cost(t, m, n, k, c.runs, cut) }), slices, kSlice
+	apart = slices
+	cost := func(apart bool) func(tile) float64 {
+		return func(t tile) float64 { return c.cost(t, m, n, k, c.runs, cut, apart) }
+	}
+	t = c.cheapest(list, cost(true))
+	if one := c.cheapest(list, cost(false)); inOrder && slices > 1 && slices <= maxInOrder && cost(false)(one) < cost(true)(t) {
+		t, apart = one, 1
+	}
+	return t, slices, kSlice, apart
 }
 
 func (c *compiler) cheapest(list []tile, cost func(tile) float64) tile {

@@ -138,33 +138,32 @@ struct GemmArgs {
   float alpha;
 };
 
-// gemm on sm_90a reads A and B through tensor maps of the driver: matrices [runs, rows,
-// columns] as they lie in memory, of bfloat16, with boxes of [1, 64, 64] elements, 128-byte
-// swizzle, promotion to 128 bytes in L2, zeros outside. The first axis is the run's number.
-// g.a.p and g.b.p are not read.
+// gemm on sm_90a reads A and B, and writes a bfloat16 C without add, through tensor maps
+// of the driver: matrices [runs, rows, columns] as they lie in memory, of bfloat16, with
+// boxes of [1, 64, 64] elements, 128-byte swizzle, promotion to 128 bytes in L2, zeros
+// outside. The first axis is the run's number. g.a.p and g.b.p are not read. The map of C
+// is not read where C is float32, or n, ldc or its address not a multiple of 8 elements.
 struct alignas(64) TensorMap {
   unsigned long long opaque[16];
 };
 struct GemmMapArgs {
-  TensorMap a, b;
+  TensorMap a, b, c;
   GemmArgs g;
 };
 
-// gemm_swiglu: gate = alpha·A·Wgᵀ and up = alpha·A·Wuᵀ, act = silu(gate)·up; A [m,k], gate
-// and up [f,k] are halves of one matrix. act T16 [m,f]; gateUp T16 [m,2f], or null where
-// nobody reads it.
+// gemm_swiglu: gate = alpha·A·Wgᵀ and up = alpha·A·Wuᵀ, y = silu(gate)·up [m,f]; A [m,k],
+// wGate and wUp [f,k] are halves of one matrix, as gate and up [m,f] are, which are written
+// where kept.
 struct GemmSwiGLUArgs {
-  TensorMap a, gate, up;
-  Ref gateUp, act;
+  TensorMap a, wGate, wUp, y, gate, up;
   Runs runs;
-  int m, f, k;
+  int m, f, k, kept;
   float alpha;
 };
-// gemm_swiglu_grad: dact = alpha·A·W, A [m,k], W [k,f], and of it dx T16 [m,2f], the
-// gradient of gate and up; these are halves [m,f] of one matrix.
+// gemm_swiglu_grad: dact = alpha·A·W, A [m,k], W [k,f], and of it the gradients of gate and
+// up [m,f]; these, and dGate and dUp, are halves of one matrix.
 struct GemmSwiGLUGradArgs {
-  TensorMap a, w, gate, up;
-  Ref dx;
+  TensorMap a, w, gate, up, dGate, dUp;
   Runs runs;
   int m, f, k;
   float alpha;

@@ -7,17 +7,10 @@
 
 namespace {
 
-// storeEight writes eight columns of a row from the words of four lanes.
-DEVICE void storeEight(bf16* p, u32 (&x)[4], bool in) {
-  transposeQuad(x);
-  if (in) st(reinterpret_cast<u32x4*>(p), u32x4{x[0], x[1], x[2], x[3]});
-}
-
 template <class T>
 DEVICE void gemmSwiGLU(const GemmSwiGLUArgs& a, const TensorMap* maps) {
   constexpr int kWidth = T::BN / 2;
-  const int run = runOf(a.runs), rows = ceilDiv(a.m, T::BM), columns = ceilDiv(a.f, kWidth), t = lane() % 4;
-  bf16 *gateUp = at<bf16>(a.gateUp, run), *act = at<bf16>(a.act, run);
+  const int run = runOf(a.runs), rows = ceilDiv(a.m, T::BM), columns = ceilDiv(a.f, kWidth);
   T tile;
   tile.begin();
   for (int number = blockIdx.x; number < rows * columns; number += gridDim.x) {
@@ -26,33 +19,41 @@ DEVICE void gemmSwiGLU(const GemmSwiGLUArgs& a, const TensorMap* maps) {
     if (tile.feeds()) tile.feedPair(Box{maps, m0, 0, run}, Box{maps + 1, n0, 0, run}, Box{maps + 2, n0, 0, run}, a.k);
     if (!tile.multiplies()) continue;
     tile.multiply(a.k);
+    const auto word = [&](int j, int h) {
+      const float* v = tile.acc[0][j] + 2 * h;
+      return pack(a.alpha * v[0], a.alpha * v[1]);
+    };
+    const int row = m0 + threadIdx.x / 128 * 64;
+    const auto send = [&](int first, int map) {
+      tile.boxesFull();
+      if (threadIdx.x % 128 != 0) return;
 #pragma unroll
-    for (int h = 0; h < 2; h++) {
-      const i64 row = m0 + tile.row(0) + 8 * h;
+      for (int b = 0; b < kWidth / 64; b++) writeBox(maps + map, n0 + 64 * b, row, run, tile.box(first + b));
+      bulkCommit();
+    };
+    tile.template boxesFree<0>();
 #pragma unroll
-      for (int q = 0; q < kWidth / 32; q++) {
-        u32 gate[4], up[4], y[4];
+    for (int b = 0; b < kWidth / 64; b++)
+      tile.fillBox(b, [&](int j, int h) {
+        const u32 gate = word(8 * b + j, h), up = word(kWidth / 8 + 8 * b + j, h);
+        return pack(gated(lowHalf(gate), lowHalf(up)), gated(highHalf(gate), highHalf(up)));
+      });
+    send(0, 3);
+    if (!a.kept) continue;
 #pragma unroll
-        for (int e = 0; e < 4; e++) {
-          const float *u = tile.acc[0][4 * q + e] + 2 * h, *v = tile.acc[0][kWidth / 8 + 4 * q + e] + 2 * h;
-          gate[e] = pack(a.alpha * u[0], a.alpha * u[1]), up[e] = pack(a.alpha * v[0], a.alpha * v[1]);
-          y[e] = pack(gated(lowHalf(gate[e]), lowHalf(up[e])), gated(highHalf(gate[e]), highHalf(up[e])));
-        }
-        const int column = n0 + 32 * q + 8 * t;
-        const bool in = row < a.m && column < a.f;
-        storeEight(act + row * a.f + column, y, in);
-        if (!gateUp) continue;
-        storeEight(gateUp + row * 2 * a.f + column, gate, in);
-        storeEight(gateUp + row * 2 * a.f + a.f + column, up, in);
-      }
-    }
+    for (int b = 0; b < kWidth / 64; b++) tile.fillBox(kWidth / 64 + b, [&](int j, int h) { return word(8 * b + j, h); });
+    send(kWidth / 64, 4);
+    tile.template boxesFree<1>();
+#pragma unroll
+    for (int b = 0; b < kWidth / 64; b++) tile.fillBox(b, [&](int j, int h) { return word(kWidth / 8 + 8 * b + j, h); });
+    send(0, 5);
   }
+  if (tile.multiplies()) bulkRead<0>();
 }
 
 template <class T>
 DEVICE void gemmSwiGLUGrad(const GemmSwiGLUGradArgs& a, const TensorMap* maps) {
-  const int run = runOf(a.runs), rows = ceilDiv(a.m, T::BM), columns = ceilDiv(a.f, T::BN), g = lane() / 4, t = lane() % 4;
-  bf16* dx = at<bf16>(a.dx, run);
+  const int run = runOf(a.runs), rows = ceilDiv(a.m, T::BM), columns = ceilDiv(a.f, T::BN);
   T tile;
   tile.begin();
   for (int number = blockIdx.x; number < rows * columns; number += gridDim.x) {
@@ -65,45 +66,40 @@ DEVICE void gemmSwiGLUGrad(const GemmSwiGLUGradArgs& a, const TensorMap* maps) {
     }
     if (!tile.multiplies()) continue;
     tile.multiply(a.k);
-    const u32 gates = tile.take(), ups = tile.take();
-    // This thread's words in a stage: boxes of 64×64 in rows of 128 bytes, swizzled.
-    const u32 line = threadIdx.x / 128 * (T::BN * 128) + (warp() % 4 * 16 + g) * 128 + t * 4;
+    // Gradients take the place of gate and up, from where they go to memory.
+    const u32 gates = tile.take(), ups = tile.take(), part = threadIdx.x / 128 * (T::BN * 128);
 #pragma unroll
-    for (int h = 0; h < 2; h++) {
-      const i64 row = m0 + tile.row(0) + 8 * h;
+    for (int j = 0; j < T::BN / 8; j++)
 #pragma unroll
-      for (int q = 0; q < T::BN / 32; q++) {
-        u32 x[4], y[4];
-#pragma unroll
-        for (int e = 0; e < 4; e++) {
-          const int j = 4 * q + e;
-          const float* v = tile.acc[0][j] + 2 * h;
-          const u32 at = line + j / 8 * kBox + h * 1024 + ((j % 8 ^ g) << 4), dy = pack(a.alpha * v[0], a.alpha * v[1]);
-          const u32 gate = sharedWord(gates + at), up = sharedWord(ups + at);
-          float p, q0, r, s;
-          gatedGrad(lowHalf(dy), lowHalf(gate), lowHalf(up), p, q0);
-          gatedGrad(highHalf(dy), highHalf(gate), highHalf(up), r, s);
-          x[e] = pack(p, r), y[e] = pack(q0, s);
-        }
-        const int column = n0 + 32 * q + 8 * t;
-        const bool in = row < a.m && column < a.f;
-        storeEight(dx + row * 2 * a.f + column, x, in);
-        storeEight(dx + row * 2 * a.f + a.f + column, y, in);
+      for (int h = 0; h < 2; h++) {
+        const float* v = tile.acc[0][j] + 2 * h;
+        const u32 at = part + j / 8 * kBox + tile.boxLine() + tile.boxWord(j % 8, h);
+        const u32 dy = pack(a.alpha * v[0], a.alpha * v[1]), gate = sharedWord(gates + at), up = sharedWord(ups + at);
+        float x[2], y[2];
+        gatedGrad(lowHalf(dy), lowHalf(gate), lowHalf(up), x[0], y[0]);
+        gatedGrad(highHalf(dy), highHalf(gate), highHalf(up), x[1], y[1]);
+        setSharedWord(gates + at, pack(x[0], x[1]));
+        setSharedWord(ups + at, pack(y[0], y[1]));
       }
-    }
-    tile.drop(gates), tile.drop(ups);
+    tile.drop(gates, ups, [&] {
+#pragma unroll
+      for (int b = 0; b < T::BN / 64; b++) {
+        writeBox(maps + 4, n0 + 64 * b, m0 + threadIdx.x / 128 * 64, run, gates + part + b * kBox);
+        writeBox(maps + 5, n0 + 64 * b, m0 + threadIdx.x / 128 * 64, run, ups + part + b * kBox);
+      }
+    });
   }
 }
 
 }  // namespace
 
 // f and k are multiples of 8, everything is 16-byte aligned in every run.
-// launch: grid (blocks, 1, runs) block 288 shared 197632 (4 stages); blocks as in
-// gemm_sm90.cu with RESIDENT 1 and ceil(m/128)·ceil(f/128) tiles
+// launch: grid (blocks, 1, runs) block 288 shared 214016 (3 stages); blocks as in
+// gemm_sm90.cu, with ceil(m/128)·ceil(f/128) tiles of which a multiprocessor holds one
 extern "C" __global__ void __launch_bounds__(288, 1) gemm_swiglu_sm90(GemmSwiGLUArgs a) {
-  gemmSwiGLU<HopperTile<2, 1, 256, true, true, false>>(a, PARAMETER_MAPS(gemm_swiglu_sm90));
+  gemmSwiGLU<HopperTile<2, 1, 256, true, true, 4>>(a, PARAMETER_MAPS(gemm_swiglu_sm90));
 }
-// launch: grid (blocks, 1, runs) block 288 shared 99328 (3 stages); the same with RESIDENT 2
+// launch: grid (blocks, 1, runs) block 288 shared 99328 (3 stages); the same with two
 extern "C" __global__ void __launch_bounds__(288, 2) gemm_swiglu_grad_sm90(GemmSwiGLUGradArgs a) {
-  gemmSwiGLUGrad<HopperTile<2, 1, 128, true, false, false>>(a, PARAMETER_MAPS(gemm_swiglu_grad_sm90));
+  gemmSwiGLUGrad<HopperTile<2, 1, 128, true, false, 0>>(a, PARAMETER_MAPS(gemm_swiglu_grad_sm90));
 }

@@ -41,7 +41,7 @@ DEVICE void groupGemm(const GroupGemmArgs& a, const TensorMap* maps) {
 //   128x256: STEP 0.72, END 3    128x128: STEP 0.84, END 4    64x128: STEP 0.6, END 2
 #define GROUP_GEMM(name, type, transW, blocks, groups, mi, bn)                                          \
   extern "C" __global__ void __launch_bounds__(groups * 128 + 32, blocks) name(GroupGemmMapArgs a) {    \
-    groupGemm<HopperTile<groups, mi, bn, true, transW, sizeof(type) == 4>, type, transW>(a.g, PARAMETER_MAPS(name));       \
+    groupGemm<HopperTile<groups, mi, bn, true, transW, sizeof(type) == 4 ? kLines : 0>, type, transW>(a.g, PARAMETER_MAPS(name));       \
   }
 #define GROUP_GEMM_ALL(tile, ...)                                         \
   GROUP_GEMM(group_gemm_sm90_nt_##tile##_f, float, true, __VA_ARGS__)   \
@@ -78,7 +78,7 @@ DEVICE void groupGemmGrad(const GroupGemmGradArgs& a, const TensorMap* maps) {
 // selection: the same with that number times runs, and rows/experts in place of k
 #define GROUP_GEMM_GRAD(name, blocks, groups, mi, bn)                                                       \
   extern "C" __global__ void __launch_bounds__(groups * 128 + 32, blocks) name(GroupGemmGradMapArgs a) {    \
-    groupGemmGrad<HopperTile<groups, mi, bn, false, false, true, true>>(a.g, PARAMETER_MAPS(name));               \
+    groupGemmGrad<HopperTile<groups, mi, bn, false, false, kLines, true>>(a.g, PARAMETER_MAPS(name));               \
   }
 GROUP_GEMM_GRAD(group_gemm_grad_sm90_128x256, 1, 2, 1, 256)
 GROUP_GEMM_GRAD(group_gemm_grad_sm90_128x128, 2, 1, 2, 128)

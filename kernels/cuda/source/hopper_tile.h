@@ -19,18 +19,21 @@ struct Box {
 // HopperTile is a block's BM×BN of the result, one after another. Each of its Groups
 // warpgroups computes MI·64 rows. AK and BK: k is the contiguous axis of A, of B. Ragged:
 // k ends where the tensors go on, so the elements after it are cleared (neither AK nor BK).
-// Buffered: results are float32.
 //
-// Shared memory: two barriers for each of up to 64 stages, the buffers of the multiplying
-// warps in which float32 results become rows, and as many stages as there is room for.
-template <int Groups, int MI, int BN_, bool AK, bool BK, bool Buffered, bool Ragged = false>
+// Shared memory: two barriers for each of up to 64 stages; where results are brought
+// together, Boxes boxes for each warpgroup, or (kLines) lines of float32 for each warp;
+// and as many stages as there is room for.
+constexpr int kLines = -1;
+
+template <int Groups, int MI, int BN_, bool AK, bool BK, int Boxes, bool Ragged = false>
 struct HopperTile {
   static constexpr int BM = Groups * MI * 64, BN = BN_;
   static constexpr u32 kStageA = BM * 128, kStage = (BM + BN) * 128;
   // A warp's buffers, each for eight rows of 256 bytes.
   static constexpr int kPitch = 256 + 16, kBuffer = 8 * kPitch, kBuffers = Groups;
   static constexpr u32 kEmpty = 512, kRows = 1024;
-  static constexpr u32 kStages = Buffered ? (kRows + Groups * 4 * kBuffers * kBuffer + 1023) / 1024 * 1024 : kRows;
+  static constexpr u32 kStages =
+      (kRows + Groups * (Boxes == kLines ? 4 * kBuffers * kBuffer : Boxes * kBox) + 1023) / 1024 * 1024;
 
   u32 shared;
   int stages, stage, parity;
@@ -100,6 +103,19 @@ struct HopperTile {
     const u32 at = shared + kStages + stage * kStage;
     next();
     return at;
+  }
+  // The second is for a warpgroup that has written to the stage: boxes go from there to
+  // memory by send, called by one of its threads, before the stage is given back.
+  template <class Send>
+  METHOD void drop(u32 at, u32 also, Send send) {
+    sharedWritten();
+    groupSync(threadIdx.x / 128);
+    if (threadIdx.x % 128 == 0) {
+      send();
+      bulkCommit();
+      bulkRead<0>();
+    }
+    drop(at), drop(also);
   }
   METHOD void drop(u32 at) {
     syncWarp();
@@ -224,6 +240,54 @@ struct HopperTile {
         if (column < columns) store1(line + column, add ? v + load1(line + column) : v);
       }
   }
+
+  // storeBoxes writes a bfloat16 tile through the map of C, in boxes like those of A and B;
+  // the map drops what is outside of C.
+  METHOD void storeBoxes(const TensorMap* map, int m0, int n0, int run, float alpha) const {
+    constexpr int kAll = MI * BN / 64, kOnce = Boxes < kAll ? Boxes : kAll;
+#pragma unroll
+    for (int first = 0; first < kAll; first += kOnce) {
+      boxesFree<0>();
+#pragma unroll
+      for (int b = first; b < first + kOnce; b++)
+        fillBox(b - first, [&](int j, int h) {
+          const float* v = acc[b / (BN / 64)][b % (BN / 64) * 8 + j] + 2 * h;
+          return pack(alpha * v[0], alpha * v[1]);
+        });
+      boxesFull();
+      if (threadIdx.x % 128 != 0) continue;
+#pragma unroll
+      for (int b = first; b < first + kOnce; b++)
+        writeBox(map, n0 + b % (BN / 64) * 64, m0 + (threadIdx.x / 128 * MI + b / (BN / 64)) * 64, run, box(b - first));
+      bulkCommit();
+    }
+  }
+  // box is the address of a warpgroup's box. boxesFree waits until all but the n latest
+  // groups of writes have been read from there; fillBox fills one, of 64 rows of this
+  // warpgroup, with the words of columns 8j + 2(lane%4) and the next in the thread's row h;
+  // boxesFull shows them to the copy engine.
+  METHOD u32 box(int i) const { return shared + kRows + (threadIdx.x / 128 * Boxes + i) * kBox; }
+  template <int n>
+  METHOD void boxesFree() const {
+    if (threadIdx.x % 128 == 0) bulkRead<n>();
+    groupSync(threadIdx.x / 128);
+  }
+  template <class Word>
+  METHOD void fillBox(int i, Word word) const {
+    const u32 line = box(i) + boxLine();
+#pragma unroll
+    for (int h = 0; h < 2; h++)
+#pragma unroll
+      for (int j = 0; j < 8; j++) setSharedWord(line + boxWord(j, h), word(j, h));
+  }
+  METHOD void boxesFull() const {
+    sharedWritten();
+    groupSync(threadIdx.x / 128);
+  }
+  // Where a thread's words lie in a box: rows of 128 bytes, chunks swizzled.
+  static METHOD u32 boxLine() { return (warp() % 4 * 16 + lane() / 4) * 128 + lane() % 4 * 4; }
+  static METHOD u32 boxWord(int j, int h) { return h * 1024 + ((j ^ lane() / 4) << 4); }
+
   static METHOD void groupSync(int group) { asm volatile("bar.sync %0, 128;" ::"r"(1 + group) : "memory"); }
 
   METHOD u32 buffer(int i) const { return shared + kRows + (warp() * kBuffers + i % kBuffers) * kBuffer; }
