@@ -5,43 +5,50 @@
 #include "hopper_tile.h"
 #include "schedule.h"
 
-template <class T, class C>
+template <class T, int Blocks, class C>
 DEVICE void gemm(const GemmArgs& a, const TensorMap* maps) {
   const int run = runOf(a.runs);
   const int rows = ceilDiv(a.m, T::BM), columns = ceilDiv(a.n, T::BN);
   // Slices are in blocks of their own, whose results gemm_reduce adds up, or one after
   // another in a block, which adds them to C in the same order.
-  const bool apart = sizeof(C) == 4 && gridDim.y > 1;
-  const int first = blockIdx.y, last = apart ? first + 1 : a.slices;
-  C* c = apart ? at<C>(a.work, run) + static_cast<i64>(first) * a.m * a.n : at<C>(a.c, run);
-  const bool boxes = sizeof(C) == 2 && !a.add && (a.n % 8 | a.ldc % 8 | reinterpret_cast<u64>(c) % 16) == 0;
+  constexpr bool kSlices = sizeof(C) == 4;
+  const bool apart = kSlices && gridDim.y > 1;
+  const int first = kSlices ? blockIdx.y : 0, last = !kSlices || apart ? first + 1 : a.slices;
+  const auto each = [&](auto f) INLINE {
+    for (int number = blockIdx.x; number < rows * columns; number += gridDim.x) {
+      const TileIndex index = tileIndex(number, rows, columns);
+      for (int slice = first; slice < last; slice++)
+        f(index.row * T::BM, index.column * T::BN, slice, min(a.kSlice, a.k - slice * a.kSlice));
+    }
+  };
   T tile;
   tile.begin();
-  for (int number = blockIdx.x; number < rows * columns; number += gridDim.x) {
-    const TileIndex index = tileIndex(number, rows, columns);
-    const int m0 = index.row * T::BM, n0 = index.column * T::BN;
-    for (int slice = first; slice < last; slice++) {
-      const int k0 = slice * a.kSlice, count = min(a.kSlice, a.k - k0);
-      if (tile.multiplies()) {
-        tile.multiply(count);
-        if (sizeof(C) == 4 && slice > first) bulkDone();
-        if (boxes) tile.storeBoxes(maps + 2, m0, n0, run, a.alpha);
-        else tile.store(c, apart ? a.n : a.ldc, a.m, a.n, m0, n0, apart ? 1 : a.alpha, !apart && (a.add || slice > 0));
-      } else if (tile.feeds()) {
-        tile.feed(Box{maps, m0, k0, run}, Box{maps + 1, n0, k0, run}, count);
-      }
-    }
-  }
-  if (tile.multiplies()) bulkRead<0>();
+  tile.template run<Blocks>(
+      [&]() INLINE {
+        each([&](int m0, int n0, int slice, int count) INLINE {
+          tile.feed(Box{maps, m0, slice * a.kSlice, run}, Box{maps + 1, n0, slice * a.kSlice, run}, count);
+        });
+      },
+      [&]() INLINE {
+        C* c = apart ? at<C>(a.work, run) + static_cast<i64>(first) * a.m * a.n : at<C>(a.c, run);
+        const bool boxes = sizeof(C) == 2 && !a.add && (a.n % 8 | a.ldc % 8 | reinterpret_cast<u64>(c) % 16) == 0;
+        each([&](int m0, int n0, int slice, int count) INLINE {
+          tile.multiply(count);
+          if (kSlices && slice > first) bulkDone();
+          if (boxes) tile.storeBoxes(maps + 2, m0, n0, run, a.alpha);
+          else tile.store(c, apart ? a.n : a.ldc, a.m, a.n, m0, n0, apart ? 1 : a.alpha, !apart && (a.add || slice > 0));
+        });
+      });
 }
 
-// launch: grid (blocks, slices or 1, runs), block 288 (128x256) or 160, shared memory for as
+// launch: grid (blocks, slices or 1, runs), block 384 (128x256) or 256, shared memory for as
 // many stages as wanted. blocks = min(tiles, max(1, what the card holds at once, divided
 // among slices and runs)), where tiles = ceil(m/BM)·ceil(n/BN); each takes every blocks-th
 // tile. With slices in blocks of their own gemm_reduce follows, as in gemm.cu.
-#define GEMM(name, blocks, type, transA, transB, groups, mi, bn, boxes)                               \
-  extern "C" __global__ void __launch_bounds__(groups * 128 + 32, blocks) name(GemmMapArgs a) {       \
-    gemm<HopperTile<groups, mi, bn, !(transA), transB, sizeof(type) == 4 ? kLines : boxes>, type>(a.g, PARAMETER_MAPS(name));             \
+#define GEMM(name, blocks, type, transA, transB, groups, mi, bn, boxes)                                          \
+  extern "C" __global__ void __launch_bounds__(groups * 128 + 128, blocks) name(GemmMapArgs a) {                 \
+    gemm<HopperTile<groups, mi, bn, !(transA), transB, sizeof(type) == 4 ? kLines : boxes>, blocks, type>(       \
+        a.g, PARAMETER_MAPS(name));                                                                              \
   }
 #define GEMM_TRANS(tile, blocks, ...)                                     \
   GEMM(gemm_sm90_nt_##tile##_f, blocks, float, false, true, __VA_ARGS__)  \

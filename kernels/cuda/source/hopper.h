@@ -84,6 +84,13 @@ DEVICE void bulkRead() {
 
 DEVICE void bulkDone() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
 
+// takeRegisters and giveRegisters set how many registers a thread of a warpgroup has, a
+// multiple of 8; all its warps take part. What some give others can take.
+template <int n>
+DEVICE void takeRegisters() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(n)); }
+template <int n>
+DEVICE void giveRegisters() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(n)); }
+
 // sharedWritten orders a thread's own writes to shared memory before reads by wgmma and
 // the copy engine, which follow a barrier.
 DEVICE void sharedWritten() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }

@@ -1,6 +1,6 @@
-// The product of one block on sm_90a, shared by gemm_sm90.cu and group_gemm_sm90.cu: one
-// warp feeds a ring of shared-memory stages through the bulk copy engine, one or two
-// warpgroups multiply. Each operand's part of a stage is one box of 64×64 elements for
+// The product of one block on sm_90a, shared by the kernels whose names end so: one thread
+// feeds a ring of shared-memory stages through the bulk copy engine, one or two warpgroups
+// multiply. Each operand's part of a stage is one box of 64×64 elements for
 // each 64 of its outer axis.
 #pragma once
 #include "hopper.h"
@@ -39,8 +39,8 @@ struct HopperTile {
   int stages, stage, parity;
   float acc[MI][BN / 8][4];
 
-  // begin prepares the barriers. One thread then has to feed every tile, the threads of
-  // the multiplying warpgroups to multiply and store it; others have no part.
+  // begin prepares the barriers. run calls feed in one warp, which has to feed every tile,
+  // and work in the multiplying warpgroups, which have to multiply and store each.
   METHOD void begin() {
     shared = sharedAddress(sharedMemory);
     stages = (sharedBytes() - kStages) / kStage;
@@ -54,8 +54,22 @@ struct HopperTile {
     }
     sync();
   }
-  METHOD bool multiplies() const { return warp() < 4 * Groups; }
-  METHOD bool feeds() const { return threadIdx.x == 128 * Groups; }
+  // Threads of a block; registers that a multiplying and a feeding one have when a
+  // multiprocessor holds so many blocks: together what they start with.
+  static constexpr int kThreads = 128 * (Groups + 1);
+  template <int Blocks, class Feed, class Work>
+  METHOD void run(Feed feed, Work work) {
+    constexpr int most = Groups == 2 ? 240 : 216, least = Groups == 2 ? 24 : 40;
+    static_assert(Groups + Blocks == 3, "one block of two warpgroups, or two of one");
+    if (warp() >= 4 * Groups) {
+      giveRegisters<least>();
+      if (warp() == 4 * Groups) feed();
+    } else {
+      takeRegisters<most>();
+      work();
+      bulkRead<0>();
+    }
+  }
   METHOD void next() {
     if (++stage == stages) stage = 0, parity ^= 1;
   }
@@ -63,6 +77,7 @@ struct HopperTile {
   // feed copies both operands of a tile over count elements of k, and what follows up to
   // the next multiple of 64.
   METHOD void feed(const Box& a, const Box& b, int count) {
+    if (lane() != 0) return;
     for (int k = 0; k < count; k += 64) {
       const u32 at = fill(), ready = shared + 8 * stage;
       copyBoxes<AK, BM>(at, a, k, ready);
@@ -72,6 +87,7 @@ struct HopperTile {
   }
   // feedPair is feed with the two halves of B's outer axis from different places.
   METHOD void feedPair(const Box& a, const Box& left, const Box& right, int count) {
+    if (lane() != 0) return;
     for (int k = 0; k < count; k += 64) {
       const u32 at = fill(), ready = shared + 8 * stage;
       copyBoxes<AK, BM>(at, a, k, ready);
@@ -83,6 +99,7 @@ struct HopperTile {
   // feedTile fills a stage with the BM×BN elements of a matrix that lie where the tile does.
   METHOD void feedTile(const TensorMap* map, int m0, int n0, int run) {
     static_assert(BM * BN * 2 == kStage, "a tile fills a stage");
+    if (lane() != 0) return;
     const u32 at = fill(), ready = shared + 8 * stage;
 #pragma unroll
     for (int i = 0; i < BM; i += 64)
@@ -250,7 +267,7 @@ struct HopperTile {
       boxesFree<0>();
 #pragma unroll
       for (int b = first; b < first + kOnce; b++)
-        fillBox(b - first, [&](int j, int h) {
+        fillBox(b - first, [&](int j, int h) INLINE {
           const float* v = acc[b / (BN / 64)][b % (BN / 64) * 8 + j] + 2 * h;
           return pack(alpha * v[0], alpha * v[1]);
         });
