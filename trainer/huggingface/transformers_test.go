@@ -126,7 +126,8 @@ func TestTransformers(t *testing.T) {
 	exe := python.Find(t, "torch", "transformers", "safetensors")
 	for kind, s := range shapes() {
 		r := runOf(s)
-		r.Validation.Tokens = 512
+		r.LR, r.Validation.Tokens = 1e-2, 512
+		r = r.For(300 * r.BatchTokens())
 		run, c, inputs, targets := learned(t, r)
 		for _, dtype := range DTypes {
 			dir := filepath.Join(t.TempDir(), "model")
@@ -143,8 +144,8 @@ func TestTransformers(t *testing.T) {
 			if near := map[DType]float64{Float32: float32Loss, BFloat16: bfloat16Loss}[dtype]; math.Abs(ours-float64(run.Status.Val)) > near {
 				t.Errorf("%s %s: loss %.6f from the files, %.6f when it was trained", kind, dtype, ours, float64(run.Status.Val))
 			}
-			if ours > 5 {
-				t.Errorf("%s: a loss of %.4f is no better than guessing", kind, ours)
+			if ours > 3 {
+				t.Errorf("%s: a loss of %.4f is no better than the letters' frequencies'", kind, ours)
 			}
 			computed := []DType{Float32}
 			if dtype == BFloat16 {
