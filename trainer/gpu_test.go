@@ -184,7 +184,7 @@ func TestCarriedBetweenDevices(t *testing.T) {
 			t.Errorf("that is too much to compare by")
 		}
 		for onCard, words := range map[bool]string{true: "from the GPU to the processor", false: "from the processor to the GPU"} {
-			from, to := kernels.Backend(processor), kernels.Backend(card)
+			from, to := processor, kernels.Backend(card)
 			if onCard {
 				from, to = to, from
 			}
