@@ -53,7 +53,7 @@ def watch_routers(model):
 def train(job, batches, precision):
     device = torch.device(job["device"])
     model = AutoModelForCausalLM.from_pretrained(job["model"]).float().to(device).train()
-    if hasattr(model, "set_experts_implementation"):
+    if job["top_k"] > 0 and hasattr(model, "set_experts_implementation"):
         model.set_experts_implementation("eager")  # grouped products know no float32
     routers = watch_routers(model)
     params = list(model.parameters())

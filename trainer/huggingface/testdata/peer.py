@@ -28,7 +28,7 @@ def load(path, dtype):
 def compute(job):
     model, info = load(job["model"], job["dtype"])
     model.eval()
-    if hasattr(model, "set_experts_implementation"):
+    if getattr(model.config, "num_experts", 0) and hasattr(model, "set_experts_implementation"):
         model.set_experts_implementation("eager")  # grouped products know no float32
     with torch.no_grad():
         logits = model(input_ids=torch.tensor(job["blocks"]), use_cache=False).logits
