@@ -112,8 +112,8 @@ func kinds(t *testing.T, test func(t *testing.T, experts bool)) {
 // TestSameBitsOnGPU: through run directories as well, a sweep trained again has the same
 // bits, and so has each of its runs trained alone.
 func TestSameBitsOnGPU(t *testing.T) {
+	backend := gpu(t)
 	kinds(t, func(t *testing.T, experts bool) {
-		backend := gpu(t)
 		var runs []config.Run
 		for _, lr := range []float64{1e-3, 3e-3, 6, 1e-2, 2e-2} { // one of them diverges
 			runs = append(runs, medium(lr, 150, experts))
@@ -132,8 +132,9 @@ func TestSameBitsOnGPU(t *testing.T) {
 
 // TestKilledOnGPU: the same as TestKilled of workers on a GPU.
 func TestKilledOnGPU(t *testing.T) {
+	backend := gpu(t)
 	kinds(t, func(t *testing.T, experts bool) {
-		killed(t, gpu(t), GPU+":0", 5, medium(1e-3, 3000, experts), medium(5e-3, 3000, experts))
+		killed(t, backend, GPU+":0", 5, medium(1e-3, 3000, experts), medium(5e-3, 3000, experts))
 	})
 }
 
@@ -166,8 +167,8 @@ func (m throughMachine) Execute(p *kernels.Program) error {
 // state is carried over to the bit, and its losses are those of a run that stays, within
 // what the devices differ by anyway.
 func TestCarriedBetweenDevices(t *testing.T) {
+	card, processor := gpu(t), worker(t).Backend
 	kinds(t, func(t *testing.T, experts bool) {
-		card, processor := gpu(t), worker(t).Backend
 		r := medium(3e-3, 120, experts)
 		name := r.Name()
 		curve := func(root string) (out []float64) {
