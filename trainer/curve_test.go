@@ -164,8 +164,8 @@ func TestCurveInFloat32(t *testing.T) {
 //
 // The yardstick of noise is PyTorch's own: how far its curve in bfloat16 lies from its
 // curve in float32. Two curves that both round to bfloat16, independently, lie √2 times as
-// far from each other; one that rounds at more places (here the residual stream and its
-// gradient too) further. The bound is three times the yardstick, on average and at most.
+// far from each other; one that rounds at more places (here the gradient of the
+// residual stream) further. The bound is three times the yardstick, on average and at most.
 // A learning rate half as high again must lie beyond it, else it would say nothing.
 func TestCurve(t *testing.T) {
 	backend := gpu(t)
