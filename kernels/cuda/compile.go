@@ -16,7 +16,8 @@ type launch struct {
 	shared int // bytes
 	args   []byte
 	run    int
-	once   bool // for what all runs share: one slot
+	once   bool            // for what all runs share: one slot
+	blas   *multiplication // instead of a kernel
 	// spread > 0: as many blocks in x as divide this number among the runs, at most grid's.
 	spread int
 }
@@ -26,6 +27,7 @@ type target struct {
 	kernels map[string]kernel // that exist
 	sms     int               // multiprocessors
 	hopper  bool              // takes the kernels of sm_90a
+	blas    bool              // has cuBLASLt
 }
 
 // bound is a limit on host-written numbers that a program uses as row numbers.

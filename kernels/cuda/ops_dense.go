@@ -159,7 +159,7 @@ func (c *compiler) rmsNorm(o kernels.RMSNorm) {
 func (c *compiler) rmsNormGrad(o kernels.RMSNormGrad) {
 	x := c.info(o.X)
 	n, d := x.Rows(), x.Cols()
-	blocks := min(ceil(n, 16), 528)
+	blocks := min(ceil(n, 16), 396) // three for each multiprocessor of a large card
 	dy, kind := c.inAny(o.DY)
 	dx, dx16 := c.outKept(o.DX)
 	a := rmsNormGradArgs{

@@ -75,6 +75,9 @@ func (c *compiler) gemm(p product) {
 	}
 	vector := vectors([]ref{p.a, p.b}, int(a.lda), int(a.ldb)) && (!p.transA || !p.transB)
 	onHopper := vector && c.hopperMatrices(p.a, p.b)
+	if !onHopper && c.multiplyEach(p, int(a.lda), int(a.ldb), int(a.ldc)) {
+		return
+	}
 	inOrder := p.kind == suffix(wide) && p.n%4 == 0 && a.ldc%4 == 0
 	t, slices, kSlice, apart := c.pick(p.m, p.n, p.k, onHopper && inOrder)
 	a.slices, a.kSlice = int32(slices), int32(kSlice)
@@ -88,7 +91,11 @@ func (c *compiler) gemm(p product) {
 		if kind == suffix(narrow) && !p.add && p.n%8 == 0 && p.c.stride > 0 && vectors([]ref{p.c}, int(a.ldc)) {
 			g.c = c.mapOf(p.c, [2]int{p.m, p.n}, int(a.ldc))
 		}
-		c.add("gemm_sm90_"+string(trans)+"_"+t.name+kind, blocks(t), apart, raw(&g))
+		name := t.name
+		if name == hopperTiles[0].name && kind == suffix(narrow) && p.k >= longInner && !p.transA {
+			name += "_long"
+		}
+		c.add("gemm_sm90_"+string(trans)+"_"+name+kind, blocks(t), apart, raw(&g))
 		c.last().shared, c.last().spread = t.shared, max(1, t.resident*c.target.sms/apart)
 	} else {
 		if !vector {

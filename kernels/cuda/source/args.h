@@ -66,7 +66,7 @@ struct RMSNormArgs {
 
 // rmsnorm_grad: dy either, x float32, dx (+= with add) float32 with its T16 copy, or T16
 // alone (dx null). The
-// gain's gradient goes through work, float32 [rmsnormGradBlocks(n), d] a run, and is
+// gain's gradient goes through work, float32 [blocks, d] a run, and is
 // added to dgain by rmsnorm_grad_gain with the same arguments.
 struct RMSNormGradArgs {
   Ref dx, dx16, dy, x, gain, rstd, dgain, work;

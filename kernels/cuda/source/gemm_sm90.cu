@@ -58,6 +58,9 @@ DEVICE void gemm(const GemmArgs& a, const TensorMap* maps) {
   GEMM(gemm_sm90_tn_##tile##_f, blocks, float, true, false, __VA_ARGS__)  \
   GEMM(gemm_sm90_tn_##tile##_h, blocks, bf16, true, false, __VA_ARGS__)
 GEMM_TRANS(128x256, 1, 2, 1, 256, 4)
+// With fewer boxes there is room for one more stage, which long inner axes need.
+GEMM(gemm_sm90_nt_128x256_long_h, 1, bf16, false, true, 2, 1, 256, 2)
+GEMM(gemm_sm90_nn_128x256_long_h, 1, bf16, false, false, 2, 1, 256, 2)
 GEMM_TRANS(128x128, 2, 1, 2, 128, 2)
 GEMM_TRANS(128x64, 2, 1, 2, 64, 2)
 GEMM_TRANS(64x64, 2, 1, 1, 64, 1)

@@ -211,7 +211,7 @@ DEVICE void rmsnormGradAny(const RMSNormGradArgs& a) {
 // launch: grid (ceil(n/4), 1, runs) block 128 shared 0
 // rmsnorm_{f,h}_any, for other d:
 // launch: grid (n, 1, runs) block 256 shared 0
-// rmsnorm_grad_{f,h}_{64,…,1024,any}, with blocks = rmsnormGradBlocks(n) = min(ceil(n/16), 528):
+// rmsnorm_grad_{f,h}_{64,…,1024,any}:
 // launch: grid (blocks, 1, runs) block 256 shared 0
 NORMS(f, float)
 NORMS(h, bf16)
