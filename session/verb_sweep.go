@@ -124,7 +124,7 @@ func sweepVerb() *Verb {
 			{Name: "validation_data", Doc: "a corpus of its own to validate on", File: true},
 			{Name: "validate", Doc: "tokens of a validation, the same for every run", Unit: "tokens", Number: &NumberSpec{Min: 1, Count: true}, Default: "32768"},
 			{Name: "early_stop", Doc: "stop runs that lie far behind the best of their sweep; they count as stopped, never as finished", Words: []string{"off", "on"}, Default: "off", Knob: true},
-			{Name: "device", Doc: "cpu, gpu, or auto: a GPU where one is usable, else the processor", Words: trainer.Devices, Default: trainer.CPU},
+			{Name: "device", Doc: "cpu, gpu, or auto: a GPU where one is usable, else the processor", Words: trainer.Devices, Default: trainer.Auto},
 			{Name: "dir", Doc: "folder of the runs", File: true, Default: `"runs"`},
 			{Name: "command", Doc: "your own trainer: a command line with placeholders {lr}, {tokens}, {d_model}, {layers}, {batch}, {steps} (tokens over batch), {seed}, …, {run} (its folder), {gpu}, {port}", String: true},
 			{Name: "resume", Doc: "what is appended to the command where a run goes on from its own checkpoint", String: true},
