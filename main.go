@@ -17,9 +17,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/etastar/etastar/mup/snippet"
 	"github.com/etastar/etastar/session"
-	"github.com/etastar/etastar/session/example"
 	commands "github.com/etastar/etastar/session/command"
+	"github.com/etastar/etastar/session/example"
 	"github.com/etastar/etastar/session/headless"
 	"github.com/etastar/etastar/trainer"
 	"github.com/etastar/etastar/trainer/bench"
@@ -177,11 +178,12 @@ func exportCommand(code *int) *cobra.Command {
 	e := headless.Export{Out: os.Stdout, Err: os.Stderr}
 	formats := map[string]*bool{}
 	cmd := &cobra.Command{
-		Use:   "export notebook.md --html|--md|--csv|--parquet|--json",
+		Use:   "export notebook.md --html|--md|--csv|--parquet|--json|--snippet trainer",
 		Short: "Write a notebook with its results as a page, Markdown, CSV, Parquet or JSON",
 		Example: "  etastar export sweep.md --html -o sweep.html\n" +
 			"  etastar export sweep.md --csv --value curves > curves.csv\n" +
-			"  etastar export sweep.md --parquet --value runs -o runs.parquet",
+			"  etastar export sweep.md --parquet --value runs -o runs.parquet\n" +
+			"  etastar export sweep.md --snippet megatron --value target",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: notebooks,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -191,18 +193,22 @@ func exportCommand(code *int) *cobra.Command {
 					e.Format = name
 				}
 			}
+			if e.Trainer != "" {
+				e.Format = "snippet"
+			}
 			*code = e.Do(cmd.Context())
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&e.Trainer, "snippet", "", "a prediction for a trainer: "+strings.Join(snippet.RateFormats(), ", "))
 	for name, doc := range map[string]string{
 		"html": "one self-contained page", "md": "the notebook with its results", "csv": "one value as a table", "parquet": "one value as a table", "json": "the object of run --json; with --value the rows of that value",
 	} {
 		formats[name] = cmd.Flags().Bool(name, false, doc)
 	}
-	cmd.MarkFlagsOneRequired("html", "md", "csv", "parquet", "json")
-	cmd.MarkFlagsMutuallyExclusive("html", "md", "csv", "parquet", "json")
-	cmd.Flags().StringVar(&e.Value, "value", "", "which value to write (--csv, --parquet, --json)")
+	cmd.MarkFlagsOneRequired("html", "md", "csv", "parquet", "json", "snippet")
+	cmd.MarkFlagsMutuallyExclusive("html", "md", "csv", "parquet", "json", "snippet")
+	cmd.Flags().StringVar(&e.Value, "value", "", "which value to write (--csv, --parquet, --json, --snippet)")
 	cmd.Flags().StringVarP(&e.Output, "output", "o", "", "file to write; standard output without")
 	cmd.Flags().DurationVar(&e.Timeout, "timeout", 10*time.Minute, "give up after this long")
 	return cmd

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/etastar/etastar/mup/snippet"
 	"github.com/etastar/etastar/session"
 	"github.com/etastar/etastar/session/export"
 	"github.com/etastar/etastar/trainer/atomicfile"
@@ -18,7 +21,8 @@ import (
 // are not written: export makes the one file that it was asked for.
 type Export struct {
 	Path     string
-	Format   string // "html", "md", "csv", "parquet" or "json"
+	Format   string // "html", "md", "csv", "parquet", "json" or "snippet"
+	Trainer  string // for "snippet": one of snippet.RateFormats
 	Value    string // the value to write: as CSV or Parquet, or its rows as JSON
 	Output   string // file to write; "" or "-": Out
 	Out, Err io.Writer
@@ -72,8 +76,12 @@ func (e Export) usage() error {
 			return fmt.Errorf("only CSV, Parquet and JSON write a single value: export it with one of them, or leave %q out", e.Value)
 		}
 	case "csv", "parquet", "json":
+	case "snippet":
+		if !slices.Contains(snippet.RateFormats(), e.Trainer) {
+			return fmt.Errorf("snippet %q: there are %s", e.Trainer, strings.Join(snippet.RateFormats(), ", "))
+		}
 	default:
-		return fmt.Errorf("format %q: there are html, md, csv, parquet and json", e.Format)
+		return fmt.Errorf("format %q: there are html, md, csv, parquet, json and snippet", e.Format)
 	}
 	return nil
 }
@@ -89,6 +97,8 @@ func (e Export) render(w io.Writer, s *session.Session) error {
 			return export.JSONRows(w, s, e.Value)
 		}
 		return export.JSON(w, s)
+	case "snippet":
+		return export.Snippet(w, s, e.Value, e.Trainer)
 	case "parquet":
 		return export.Parquet(w, s, e.Value)
 	}
