@@ -21,7 +21,7 @@ func loadVerb() *Verb {
 	return &Verb{
 		Name:    "load",
 		Summary: "read a sweep from a file or a folder of runs",
-		Doc: "Reads tables (CSV, TSV, JSON lines, Markdown, Parquet, SQLite; exports of W&B and Ray Tune; databases of Optuna and MLflow), training logs (W&B, TensorBoard, Hugging Face Trainer, Megatron-LM, " +
+		Doc: "Reads tables (CSV, TSV, JSON lines, Markdown, Parquet, SQLite; exports of W&B and Ray Tune; databases of Optuna and MLflow; summaries of OpenCompass), training logs (W&B, TensorBoard, Hugging Face Trainer, Megatron-LM, " +
 			"nanoGPT, llm.c) and folders of runs (of MLflow too), found by content. It finds the columns for N, D, learning rate, " +
 			"batch and loss by their usual names and says what it took for what; a parameter overrides that with another column or with an " +
 			"expression over columns. Blank cells are unknown; NaN and inf in the loss mean that the run diverged. " +
@@ -109,6 +109,7 @@ func runLoad(c *Call) (Value, error) {
 		// The file is named as the notebook names it.
 		return nil, errParam{"file", errors.New("load " + strings.Replace(err.Error(), c.path(name), name, 1))}
 	}
+	t = withScoreIntervals(t)
 	if c.Given("name") {
 		if t, err = importers.Lift(t, "", c.Text("name")); err != nil {
 			return nil, errParam{"name", err}

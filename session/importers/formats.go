@@ -38,6 +38,7 @@ var formats = []format{
 	{"jsonl", []string{".jsonl", ".ndjson", ".json"}, sniffJSON, scanJSON},
 	{"raytune", nil, sniffRayJSON, scanRayJSON},
 	{"raytune_csv", nil, sniffRayCSV, scanRayCSV},
+	{"opencompass", nil, sniffOpenCompass, scanOpenCompass},
 	{"optuna", nil, sniffOptuna, scanOptuna},
 	{"wandb_chart", nil, sniffWandbChart, scanWandbChart},
 	{"algoperf", nil, sniffAlgoPerf, scanAlgoPerf},
