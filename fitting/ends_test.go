@@ -185,7 +185,9 @@ func TestPredictEndErrors(t *testing.T) {
 		{LossCurve{Step: []float64{1, 2, 3}, Loss: []float64{1, 2, 3}}, 10},
 		{LossCurve{Step: []float64{1, 1}, Loss: []float64{1, 2}}, 10},
 		{LossCurve{Step: []float64{1, 2}, Loss: []float64{1, math.NaN()}}, 10},
-		{good, 50}, {good, math.NaN()}, {good, math.Inf(1)},
+		{good, 50},
+		{good, math.NaN()},
+		{good, math.Inf(1)},
 	} {
 		if e, err := PredictEnd(tt.c, EndOptions{End: tt.end}); err == nil {
 			t.Errorf("%v to %v: %+v", tt.c, tt.end, e)

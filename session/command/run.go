@@ -37,6 +37,9 @@ type Runner struct {
 	Say  func(format string, args ...any)
 }
 
+// exit is how a command ended; nil is well.
+type exit struct{ err error }
+
 // one is a run in training.
 type one struct {
 	*Runner
@@ -48,7 +51,7 @@ type one struct {
 	log    reader
 	health *health.Detector
 	cmd    *exec.Cmd
-	done   chan error
+	done   chan exit
 	begun  time.Time
 	held   string // why the loss counts as diverged
 	val    bool   // a loss on held-out data was logged
@@ -156,14 +159,14 @@ func (o *one) try(ctx context.Context, retry bool) (again bool, err error) {
 // start starts the command on a thread that lives until it has ended.
 func (o *one) start() error {
 	started := make(chan error)
-	o.done = make(chan error, 1)
+	o.done = make(chan exit, 1)
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := o.cmd.Start()
 		started <- err
 		if err == nil {
-			o.done <- o.cmd.Wait()
+			o.done <- exit{o.cmd.Wait()}
 		}
 	}()
 	return <-started
@@ -179,8 +182,7 @@ func (o *one) stop() error {
 		err = kill(o.cmd)
 		<-o.done
 	}
-	_ = kill(o.cmd) // what it started and left
-	return err
+	return errors.Join(err, kill(o.cmd)) // what it started and left
 }
 
 // watch looks after the command until it ends.
@@ -193,12 +195,12 @@ func (o *one) watch(ctx context.Context, output string) (state rundir.State, rea
 	paused := false
 	for {
 		select {
-		case exit := <-o.done:
-			_ = kill(o.cmd)
+		case ended := <-o.done:
+			_ = kill(o.cmd) // what it started and left
 			if err := o.look(ctx); err != nil {
 				return "", "", err
 			}
-			state, reason = o.judge(exit, output)
+			state, reason = o.judge(ended.err, output)
 			return state, reason, nil
 		case <-ctx.Done():
 			_ = o.stop()

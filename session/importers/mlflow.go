@@ -94,7 +94,7 @@ func readMLflow(ctx context.Context, root string, files runFiles, report *progre
 		dir, name := under(path)
 		switch {
 		case i == 0:
-			deleted := false
+			var deleted bool
 			if named, deleted = r.mlflowMeta(ctx, filepath.Join(root, path)); deleted {
 				r.err = errors.New("it was deleted in MLflow")
 				return r

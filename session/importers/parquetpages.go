@@ -46,7 +46,7 @@ func checkPages(file io.ReaderAt, size int64, m *pqformat.ColumnMetaData, rows i
 	if at < 0 || m.TotalCompressedSize < 0 || end > size {
 		return errors.New("the Parquet file is damaged: its pages are outside of it")
 	}
-	var left int64 = rows
+	left := rows
 	for at < end {
 		in := &countedReader{r: bufio.NewReaderSize(io.NewSectionReader(file, at, end-at), 512)}
 		var h pqformat.PageHeader

@@ -96,7 +96,7 @@ func decodeCommand(b []byte) (*Command, error) {
 		return nil, nil
 	}
 	var f commandFile
-	if err := json.Unmarshal(b, &f); err != nil || f.Command == nil {
+	if _ = json.Unmarshal(b, &f); f.Command == nil {
 		return nil, nil // config.Decode says what is wrong with it
 	}
 	if f.Version > config.Version {

@@ -285,7 +285,7 @@ func readWAL(file io.ReaderAt, size int64, pageSize int) (*wal, error) {
 	const walHeader, frameHeader = 32, 24
 	w := &wal{file: file, frames: map[uint32]int64{}}
 	var head [walHeader]byte
-	if _, err := file.ReadAt(head[:], 0); err != nil {
+	if n, _ := file.ReadAt(head[:], 0); n < len(head) {
 		return w, nil // it was not begun
 	}
 	be := binary.BigEndian
