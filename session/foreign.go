@@ -47,6 +47,14 @@ func (r *SweepRun) Total() float64 {
 	return float64(r.Config.TrainedTokens())
 }
 
+// Unit is what Tokens count: steps where it is not known how many tokens one takes.
+func (r *SweepRun) Unit() string {
+	if r.Foreign != nil && r.Foreign.Batch == 0 {
+		return "steps"
+	}
+	return "tokens"
+}
+
 // batch is the tokens of an optimizer step.
 func (r *SweepRun) batch() float64 {
 	if r.Foreign != nil {

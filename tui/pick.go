@@ -136,7 +136,7 @@ func (m *Model) runFacts(r *session.SweepRun, w int) []part {
 		add("step", fmt.Sprintf("%s/%s", number.Count(int(st.Step)), number.Count(int(st.Steps))))
 	}
 	if r.Dir != "" {
-		add("tokens", number.SI(float64(st.Tokens))+"/"+number.SI(r.Total()))
+		add(r.Unit(), number.SI(float64(st.Tokens))+"/"+number.SI(r.Total()))
 	}
 	if y, ok := lastLoss(r); ok {
 		add("loss", number.Loss(y))
