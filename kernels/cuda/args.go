@@ -125,15 +125,6 @@ type gemmSwiGLUGradArgs struct {
 	_                          [40]byte
 }
 
-type gemmNormGradArgs struct {
-	a, w, out               driver.Map
-	dx, x, gain, rstd, work ref
-	runs                    uint64
-	m, d, k, add            int32
-	alpha                   float32
-	_                       [20]byte
-}
-
 type groupGemmMapArgs struct {
 	a, w driver.Map
 	g    groupGemmArgs

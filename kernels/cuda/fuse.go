@@ -72,17 +72,12 @@ func (c *compiler) together(p *kernels.Program, i, j int) []kernels.Access {
 // before finds the product whose result the j-th operation can take from registers.
 func (c *compiler) before(p *kernels.Program, j int) (i int, ok bool) {
 	var x kernels.Buffer
-	grad := true // of what the product gave, of which nothing else is left
+	grad := false
 	switch o := p.Op(j).(type) {
 	case kernels.SwiGLU:
-		x, grad = o.X, false
+		x = o.X
 	case kernels.SwiGLUGrad:
-		x = o.DY
-	case kernels.RMSNormGrad:
-		x = o.DY
-		if c.info(o.DX).Class != kernels.Scratch || c.info(x).Cols() > normColumns {
-			return 0, false // the stream's gradient lies in bfloat16 alone, in whole rows
-		}
+		x, grad = o.DY, true
 	default:
 		return 0, false
 	}
@@ -124,8 +119,6 @@ func (c *compiler) do(p *kernels.Program, s step) error {
 		c.matMulSwiGLU(m, o, !c.lone(p, m.Y, s.with, s.op))
 	case kernels.SwiGLUGrad:
 		c.matMulSwiGLUGrad(m, o)
-	case kernels.RMSNormGrad:
-		c.matMulNormGrad(m, o)
 	}
 	return nil
 }
@@ -162,35 +155,6 @@ func (c *compiler) matMulSwiGLUGrad(m kernels.MatMul, o kernels.SwiGLUGrad) {
 	}
 	c.add("gemm_swiglu_grad_sm90", ceil(n, 128)*ceil(f, 128), 1, raw(&a))
 	c.last().shared, c.last().spread = 99328, 2*c.target.sms
-}
-
-// normColumns are the most columns of a product whose rows are normalised in one tile.
-const normColumns = 256
-
-// matMulNormGrad is a product that gives the gradient of a norm's output, and that of its
-// input, which is added to the stream's gradient, and of its gain.
-func (c *compiler) matMulNormGrad(m kernels.MatMul, o kernels.RMSNormGrad) {
-	x, k := c.info(o.X), c.info(m.A).Cols()
-	n, d := x.Rows(), x.Cols()
-	kernel, rows, shared, resident := "gemm_norm_grad_sm90_128", 128, 91136, 2
-	if d > 128 {
-		kernel, rows, shared, resident = "gemm_norm_grad_sm90_256", 64, 230400, 1
-	}
-	tiles := ceil(n, 128)
-	parts := tiles * 128 / rows
-	if o.Add {
-		c.in16(o.DX)
-	}
-	dx := c.out16(o.DX)
-	a := gemmNormGradArgs{
-		a: c.mapOf(c.in16(m.A), [2]int{n, k}, k), w: c.mapOf(c.in16(m.B), [2]int{k, d}, d), out: c.mapOf(dx, [2]int{n, d}, d),
-		dx: dx, x: c.in32(o.X), gain: c.in32(o.Gain), rstd: c.in32(o.RStd), work: c.tmp(int64(parts)*int64(d), wide),
-		runs: c.slots(), m: int32(n), d: int32(d), k: int32(k), add: flag(o.Add), alpha: one(m.Alpha),
-	}
-	g := rmsNormGradArgs{work: a.work, dgain: c.out32(o.DGain), runs: c.slots(), n: int32(n), d: int32(d), blocks: int32(parts)}
-	c.add(kernel, tiles, 1, raw(&a))
-	c.last().shared, c.last().spread = shared, resident*c.target.sms
-	c.add("rmsnorm_grad_gain", ceil(d, 32), 1, raw(&g))
 }
 
 // halves is a buffer from its start and from an element on.

@@ -105,27 +105,6 @@ func TestProductSwiGLU(t *testing.T) {
 	}
 }
 
-// TestProductNormGrad is the same for the gradient of a norm.
-func TestProductNormGrad(t *testing.T) {
-	for i, s := range [][3]int{{8, 8, 8}, {200, 72, 40}, {136, 128, 64}, {520, 256, 200}, {304, 200, 328}, {80, 264, 24}} {
-		for _, add := range []bool{false, true} {
-			r := newRig(t, uint64(i))
-			n, d, k := s[0], s[1], s[2]
-			dy, dx := r.space.Float("dy", kernels.Scratch, n, d), r.space.Float("dx", kernels.Scratch, n, d)
-			x, gain, rstd := r.in("X", n, d), r.in("Gain", d), r.out("RStd", single, n)
-			ops := []kernels.Op{kernels.RMSNorm{Y: r.out("Y", half, n, d), X: x, Gain: gain, RStd: rstd, Eps: 1e-3}}
-			if add {
-				ops = append(ops, kernels.Copy{Y: dx, X: r.in("DX0", n, d)})
-			}
-			ops = append(ops,
-				kernels.MatMul{Y: dy, A: r.in("DZ", n, k), B: r.in("W", k, d), Alpha: 0.1},
-				kernels.RMSNormGrad{DX: dx, DGain: r.compare(r.in("DGain", d), 3*half), DY: dy, X: x, Gain: gain, RStd: rstd, Add: add},
-				kernels.MatMul{Y: r.out("P", 4*half, d, d), A: dx, B: x, TransA: true})
-			r.run(ops...)
-		}
-	}
-}
-
 func TestAttention(t *testing.T) {
 	for i, c := range []struct {
 		heads          kernels.Heads

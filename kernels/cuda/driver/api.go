@@ -15,12 +15,13 @@ type api struct {
 	deviceCount, deviceGet, deviceName, deviceAttribute, deviceMemory, devicePCI    uintptr
 	contextRetain, contextRelease, contextSet                                       uintptr
 	memAlloc, memFree, memInfo, hostAlloc, hostFree                                 uintptr
-	copyIn, copyOut, set8, set32                                                    uintptr
+	copyIn, copyOut, copyWithin, set8, set32                                        uintptr
 	moduleLoad, moduleUnload, moduleFunction, functionSet, functionGet              uintptr
 	streamCreate, streamDestroy, streamSync, streamCapture, streamEndCapture        uintptr
+	streamWait                                                                      uintptr
 	eventCreate, eventDestroy, eventRecord, eventSync, eventQuery, eventElapsed     uintptr
 	launch, graphInstantiate, graphDestroy, graphExecDestroy, graphLaunch, graphLen uintptr
-	encodeTiled, launchEx                                                           uintptr // 0 before CUDA 12
+	encodeTiled                                                                     uintptr // 0 before CUDA 12
 }
 
 func loadAPI(folders []string) (*api, error) {
@@ -50,6 +51,7 @@ func loadAPI(folders []string) (*api, error) {
 		{&a.hostFree, "cuMemFreeHost", false},
 		{&a.copyIn, "cuMemcpyHtoDAsync_v2", false},
 		{&a.copyOut, "cuMemcpyDtoHAsync_v2", false},
+		{&a.copyWithin, "cuMemcpyDtoDAsync_v2", false},
 		{&a.set8, "cuMemsetD8Async", false},
 		{&a.set32, "cuMemsetD32Async", false},
 		{&a.moduleLoad, "cuModuleLoadDataEx", false},
@@ -62,6 +64,7 @@ func loadAPI(folders []string) (*api, error) {
 		{&a.streamSync, "cuStreamSynchronize", false},
 		{&a.streamCapture, "cuStreamBeginCapture_v2", false},
 		{&a.streamEndCapture, "cuStreamEndCapture", false},
+		{&a.streamWait, "cuStreamWaitEvent", false},
 		{&a.eventCreate, "cuEventCreate", false},
 		{&a.eventDestroy, "cuEventDestroy_v2", false},
 		{&a.eventRecord, "cuEventRecord", false},
@@ -75,7 +78,6 @@ func loadAPI(folders []string) (*api, error) {
 		{&a.graphLaunch, "cuGraphLaunch", false},
 		{&a.graphLen, "cuGraphGetNodes", false},
 		{&a.encodeTiled, "cuTensorMapEncodeTiled", true},
-		{&a.launchEx, "cuLaunchKernelEx", true},
 	})
 }
 

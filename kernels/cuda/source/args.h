@@ -169,16 +169,6 @@ struct GemmSwiGLUGradArgs {
   float alpha;
 };
 
-// gemm_norm_grad: dy = alpha·A·W, A [m,k], W [k,d], rounded to T16, and of it rmsnorm_grad
-// with dx T16 alone, which is also the third map.
-struct GemmNormGradArgs {
-  TensorMap a, w, out;
-  Ref dx, x, gain, rstd, work;
-  Runs runs;
-  int m, d, k, add;
-  float alpha;
-};
-
 // group_gemm: per expert e, rows offsets[e]…offsets[e+1] of A [rows,k] times W[e] ([n,k]
 // with transW, else [k,n]); all T16 but C, either. offsets int32 [experts+1] a run, on
 // the device only: the grid is sized for the worst case and surplus blocks leave.

@@ -291,12 +291,12 @@ struct HopperTile {
   }
   template <class Word>
   METHOD void fillBox(int i, Word word) const {
+    const u32 line = box(i) + boxLine();
 #pragma unroll
     for (int h = 0; h < 2; h++)
 #pragma unroll
-      for (int j = 0; j < 8; j++) setBoxWord(i, j, h, word(j, h));
+      for (int j = 0; j < 8; j++) setSharedWord(line + boxWord(j, h), word(j, h));
   }
-  METHOD void setBoxWord(int i, int j, int h, u32 x) const { setSharedWord(box(i) + boxLine() + boxWord(j, h), x); }
   METHOD void boxesFull() const {
     sharedWritten();
     groupSync(threadIdx.x / 128);
