@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	pqformat "github.com/parquet-go/parquet-go/format"
 )
 
 // The file was written by hyparquet-writer 0.13, in row groups of three.
@@ -130,5 +132,28 @@ func BenchmarkReadParquet(b *testing.B) {
 		if err != nil || t.Rows != 2_000_000 {
 			b.Fatal(err)
 		}
+	}
+}
+
+// A page that promises more than there is is refused before room is made for it.
+func TestParquetBomb(t *testing.T) {
+	for want, h := range map[string]pqformat.PageHeader{
+		"unpacks to 2000000000 bytes":     {UncompressedPageSize: 2_000_000_000, CompressedPageSize: 4},
+		"a page has 2000000000 values":    {UncompressedPageSize: 8, CompressedPageSize: 4, DataPageHeader: thrift.New(pqformat.DataPageHeader{NumValues: 2_000_000_000})},
+		"ends outside of its column":      {UncompressedPageSize: 8, CompressedPageSize: 400},
+		"a page of -1 bytes ends outside": {UncompressedPageSize: 8, CompressedPageSize: -1},
+	} {
+		b, err := thrift.Marshal(&thrift.CompactProtocol{}, &h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = append(b, 1, 2, 3, 4)
+		err = checkPages(bytes.NewReader(b), int64(len(b)), &pqformat.ColumnMetaData{TotalCompressedSize: int64(len(b))}, 10)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if err := checkPages(bytes.NewReader(nil), 0, &pqformat.ColumnMetaData{DataPageOffset: 4, TotalCompressedSize: 10}, 10); err == nil {
+		t.Error("pages outside of the file")
 	}
 }
