@@ -176,8 +176,8 @@ func (f *finder) directory(rel, actual string, depth int) error {
 	if f.mlflowRun(rel, dirs) {
 		return nil
 	}
-	f.wandbFiles(rel, dirs, files)
-	if f.take(rel, files, len(dirs)+len(links) > 0) {
+	inner := f.wandbFiles(rel, dirs, files)
+	if f.take(rel, files, inner, len(dirs)+len(links) > 0) {
 		return nil
 	}
 	if depth == maxDepth && len(dirs)+len(links) > 0 {
@@ -204,25 +204,26 @@ func (f *finder) directory(rel, actual string, depth int) error {
 }
 
 // wandbFiles adds to the files of a directory that holds a .wandb log those that W&B
-// keeps in its "files": one run has both.
-func (f *finder) wandbFiles(rel string, dirs []string, files map[string]int64) {
+// keeps in its "files", if it does: one run has both.
+func (f *finder) wandbFiles(rel string, dirs []string, files map[string]int64) bool {
 	const within = "files"
 	logged := false
 	for name := range files {
 		logged = logged || strings.HasSuffix(name, wandbSuffix)
 	}
 	if !logged || !slices.Contains(dirs, within) {
-		return
+		return false
 	}
 	entries, err := f.list(filepath.Join(rel, within))
 	if err != nil {
-		return // the log has it all
+		return false // the log has it all
 	}
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil && e.Type().IsRegular() && mayMatter(e.Name()) {
 			files[filepath.Join(within, e.Name())] = info.Size()
 		}
 	}
+	return true
 }
 
 // list returns the entries of a directory by name, as many as may still be read.
@@ -256,15 +257,20 @@ func isLoose(name string) bool {
 }
 
 // take makes runs of the files of a directory, and reports whether the directory
-// is a run itself, so that what is below it belongs to it.
-func (f *finder) take(rel string, files map[string]int64, nested bool) bool {
+// is a run itself, so that what is below it belongs to it. inner says that files of its
+// "files" are among them.
+func (f *finder) take(rel string, files map[string]int64, inner, nested bool) bool {
 	r := runFiles{name: runName(f.root, rel)}
 	join := func(names []string) (out []string) {
 		for _, n := range names {
-			for _, n := range []string{n, filepath.Join("files", n)} {
-				if _, ok := files[n]; ok {
-					out = append(out, filepath.Join(rel, n))
-				}
+			if _, ok := files[n]; ok {
+				out = append(out, filepath.Join(rel, n))
+			}
+			if !inner {
+				continue
+			}
+			if n = filepath.Join("files", n); files[n] > 0 {
+				out = append(out, filepath.Join(rel, n))
 			}
 		}
 		return out
