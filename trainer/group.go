@@ -40,8 +40,20 @@ type Member struct {
 	Detector *health.Detector
 	Active   bool
 
-	curve  schedule.Curve
-	logged int64 // steps that its log has counted
+	curve   schedule.Curve
+	modules []config.Module // of every parameter
+	logged  int64           // steps that its log has counted
+}
+
+// modulesOf finds the module of every parameter.
+func modulesOf(m *model.Model, r config.Run) []config.Module {
+	all := r.Modules()
+	out := make([]config.Module, len(m.Params))
+	for i := range m.Params {
+		k := slices.IndexFunc(all, func(x config.Module) bool { return x.Module == m.Params[i].Module })
+		out[i] = all[k]
+	}
+	return out
 }
 
 // StepResult is what one optimizer step of one run gave.
@@ -61,8 +73,8 @@ func Together(a, b config.Run) string {
 	switch {
 	case a.Shape != b.Shape:
 		return "their shapes differ"
-	case a.Rule != b.Rule:
-		return "their parametrization rules differ"
+	case !slices.EqualFunc(a.Modules(), b.Modules(), sameProgram):
+		return "their parametrizations differ"
 	case a.Seed != b.Seed:
 		return "their seeds differ"
 	case a.Batch != b.Batch:
@@ -77,6 +89,12 @@ func Together(a, b config.Run) string {
 	return ""
 }
 
+// sameProgram reports whether two modules start and compute alike; how fast they learn is
+// a run's own.
+func sameProgram(a, b config.Module) bool {
+	return a.Module == b.Module && a.InitStd == b.InitStd && a.Multiplier == b.Multiplier
+}
+
 // Memory predicts the bytes that a group of runs needs on the backend.
 func Memory(backend kernels.Backend, run config.Run, runs int) (int64, error) {
 	m, err := newModel(run)
@@ -88,7 +106,7 @@ func Memory(backend kernels.Backend, run config.Run, runs int) (int64, error) {
 
 func newModel(run config.Run) (*model.Model, error) {
 	return model.New(run.Shape, model.Options{
-		Sequences: run.Batch.Sequences / run.Batch.Accumulate, ZLoss: run.Loss.Z, Balance: run.Loss.Balance,
+		Sequences: run.Batch.Sequences / run.Batch.Accumulate, ZLoss: run.Loss.Z, Balance: run.Loss.Balance, Modules: run.Modules(),
 	})
 }
 
@@ -105,9 +123,6 @@ func NewGroup(backend kernels.Backend, corpus *data.Corpus, runs []config.Run) (
 		if why := Together(runs[0], r); why != "" {
 			return nil, fmt.Errorf("runs %s and %s cannot train together: %s", runs[0].Name(), r.Name(), why)
 		}
-		if r.Rule != "sp" {
-			return nil, fmt.Errorf("run %s: there is no parametrization rule %q; this version trains under sp", r.Name(), r.Rule)
-		}
 	}
 	m, err := newModel(runs[0])
 	if err != nil {
@@ -119,7 +134,9 @@ func NewGroup(backend kernels.Backend, corpus *data.Corpus, runs []config.Run) (
 		if err != nil {
 			return nil, fmt.Errorf("run %s: %w", r.Name(), err)
 		}
-		g.Runs = append(g.Runs, &Member{Config: r, Steps: r.Steps(), Detector: health.NewDetector(r.Divergence), Active: true, curve: curve})
+		g.Runs = append(g.Runs, &Member{
+			Config: r, Steps: r.Steps(), Detector: health.NewDetector(r.Divergence), Active: true, curve: curve, modules: modulesOf(m, r),
+		})
 	}
 	g.blocks = corpus.ValidationBlocks(runs[0].Validation.Tokens)
 	if g.blocks < 1 {
@@ -257,17 +274,11 @@ func (g *Group) write() error {
 
 // settings writes the optimizer's numbers of one run at a step.
 func (g *Group) settings(run int, r *Member, step int64) error {
-	o := r.Config.Optimizer
-	var rows [2][kernels.AdamFields]float32 // of weights, and of gains, which do not decay
-	for k, decay := range []float64{o.WeightDecay, 0} {
-		kernels.Adam{LR: r.curve.LR(step), WeightDecay: decay, Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, Step: int(step) + 1}.Row(rows[k][:])
-	}
-	for i := range g.Model.Params {
-		row := &rows[0]
-		if g.Model.Params[i].Gain {
-			row = &rows[1]
-		}
-		copy(g.table[i*kernels.AdamFields:], row[:])
+	o, lr := r.Config.Optimizer, r.curve.LR(step)
+	for i, m := range r.modules { // of a gain the weight decay is 0
+		kernels.Adam{
+			LR: lr * m.LR, WeightDecay: o.WeightDecay * m.WeightDecay, Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps * m.Eps, Step: int(step) + 1,
+		}.Row(g.table[i*kernels.AdamFields:])
 	}
 	return g.mc.WriteFloats(g.Model.AdamTable, run, g.table)
 }
