@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/etastar/etastar/trainer/atomicfile"
+	"github.com/etastar/etastar/trainer/config"
 	"github.com/etastar/etastar/trainer/rundir"
 	"github.com/etastar/etastar/trainer/safetensors"
 )
@@ -136,10 +137,23 @@ func check(run rundir.Summary) error {
 	switch {
 	case run.Problem != "":
 		return errors.New(run.Problem)
-	case run.Config.Rule != "sp":
-		return fmt.Errorf("%w: parametrization rule %q may scale what Qwen3 does not; only sp can be exported", ErrUnsupported, run.Config.Rule)
 	}
-	return run.Config.Validate()
+	if err := run.Config.Validate(); err != nil {
+		return err
+	}
+	return sameForward(run.Config)
+}
+
+// sameForward refuses a run whose rule multiplies what Qwen3 does not.
+func sameForward(r config.Run) error {
+	for _, m := range config.Standard(r.Shape) {
+		for _, have := range r.Modules() {
+			if have.Module == m.Module && have.Multiplier != m.Multiplier {
+				return fmt.Errorf("%w: parametrization rule %q multiplies %s by %g where Qwen3 does by %g", ErrUnsupported, r.Rule, m.Module, have.Multiplier, m.Multiplier)
+			}
+		}
+	}
+	return nil
 }
 
 // target resolves the directory to write and refuses one that must not be replaced.
