@@ -176,14 +176,18 @@ func exportCommand(code *int) *cobra.Command {
 	e := headless.Export{Out: os.Stdout, Err: os.Stderr}
 	formats := map[string]*bool{}
 	cmd := &cobra.Command{
-		Use:   "export notebook.md --html|--md|--csv|--json",
-		Short: "Write a notebook with its results as a page, Markdown, CSV or JSON",
+		Use:   "export notebook.md --html|--md|--csv|--json|--snippet trainer",
+		Short: "Write a notebook with its results as a page, Markdown, CSV or JSON, or a transfer as a trainer's configuration",
 		Example: "  etastar export sweep.md --html -o sweep.html\n" +
-			"  etastar export sweep.md --csv --value curves > curves.csv",
+			"  etastar export sweep.md --csv --value curves > curves.csv\n" +
+			"  etastar export sweep.md --snippet torchtitan --value table",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: notebooks,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e.Path = args[0]
+			if e.Snippet != "" {
+				e.Format = "snippet"
+			}
 			for name, chosen := range formats {
 				if *chosen {
 					e.Format = name
@@ -198,9 +202,11 @@ func exportCommand(code *int) *cobra.Command {
 	} {
 		formats[name] = cmd.Flags().Bool(name, false, doc)
 	}
-	cmd.MarkFlagsOneRequired("html", "md", "csv", "json")
-	cmd.MarkFlagsMutuallyExclusive("html", "md", "csv", "json")
-	cmd.Flags().StringVar(&e.Value, "value", "", "which value to write (--csv)")
+	cmd.Flags().StringVar(&e.Snippet, "snippet", "", "a transfer for a trainer: "+strings.Join(session.SnippetNames(), ", "))
+	kinds := []string{"html", "md", "csv", "json", "snippet"}
+	cmd.MarkFlagsOneRequired(kinds...)
+	cmd.MarkFlagsMutuallyExclusive(kinds...)
+	cmd.Flags().StringVar(&e.Value, "value", "", "which value to write (--csv, --snippet)")
 	cmd.Flags().StringVarP(&e.Output, "output", "o", "", "file to write; standard output without")
 	cmd.Flags().DurationVar(&e.Timeout, "timeout", 10*time.Minute, "give up after this long")
 	return cmd

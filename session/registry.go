@@ -145,7 +145,8 @@ var registry = sync.OnceValue(func() []*Verb {
 	return []*Verb{
 		loadVerb(), whereVerb(), deriveVerb(), showVerb(), noteVerb(),
 		curvesVerb(), lawVerb(), publishedVerb(), predictVerb(), compareVerb(),
-		plotVerb(), expectVerb(), sweepVerb(), trainVerb(), watchVerb(),
+		plotVerb(), expectVerb(), shapeVerb(), ruleVerb(), transferVerb(), planVerb(),
+		sweepVerb(), trainVerb(), watchVerb(),
 	}
 })
 

@@ -73,18 +73,16 @@ func counts(name, doc, def string) Param {
 }
 
 func sweepVerb() *Verb {
-	whole := func(name, doc, def string) Param {
-		return Param{Name: name, Doc: doc, Number: &NumberSpec{Min: 0, Integer: true}, Default: def}
-	}
 	return &Verb{
 		Name:    "sweep",
 		Summary: "train small proxy models at several learning rates on this machine",
 		Doc: "Plans a run for every shape, horizon, seed and learning rate; nothing trains until it is started. A run that is there already is found, finished or not, " +
 			"and never trained twice. Training goes on when the screen is closed. The result is a table like a loaded one: curves and law take it while it grows. " +
-			"With schedule=wsd one stable run serves all horizons. The loss is that on held-out text.",
+			"With schedule=wsd one stable run serves all horizons. The loss is that on held-out text. " +
+			"rule= trains every shape under a parametrization rule that scales from base=; lr is then η at the base.",
 		Example: `proxies = sweep d_model=[32,64,128] lr=1e-3..1e-1 x5 tokens=205k`,
 		Result:  "sweep",
-		Params: []Param{
+		Params: append([]Param{
 			{Name: "d_model", Doc: "widths", Number: &NumberSpec{Min: 4, Max: 65536, Integer: true}, List: true, Required: true},
 			{Name: "lr", Doc: "peak learning rates: a list, or a range with a number of points (1e-3..1e-1 x5)", Number: &NumberSpec{Above: true}, List: true, Range: true, Required: true},
 			{Name: "tokens", Doc: "horizons D; 20 for every parameter where not given", Unit: "tokens", Number: &NumberSpec{Above: true, Count: true, Log: true}, List: true},
@@ -120,7 +118,7 @@ func sweepVerb() *Verb {
 			{Name: "early_stop", Doc: "stop runs that lie far behind the best of their sweep; they count as stopped, never as finished", Words: []string{"off", "on"}, Default: "off", Knob: true},
 			{Name: "device", Doc: "cpu, gpu, or auto: a GPU where one is usable, else the processor", Words: trainer.Devices, Default: trainer.CPU},
 			{Name: "dir", Doc: "folder of the runs", File: true, Default: `"runs"`},
-		},
+		}, ruleParams()...),
 		fingerprint: sweepPrint,
 		run:         runSweep,
 	}
@@ -128,11 +126,15 @@ func sweepVerb() *Verb {
 
 // sweepPrint changes when a run's status does.
 func sweepPrint(c *Call) string {
+	if c.refers("rule") || c.refers("base") {
+		return c.statusPrint() // which runs it is of is not known without their values
+	}
 	runs, err := c.sweepRuns()
 	if err != nil {
 		return err.Error()
 	}
 	h := sha256.New()
+	fmt.Fprint(h, c.rulePrint("rule"))
 	for _, r := range runs {
 		info, err := os.Stat(filepath.Join(c.runsRoot(), sweepName(runs), r.Name(), "status.json"))
 		if err == nil {
@@ -148,6 +150,9 @@ func runSweep(c *Call) (Value, error) {
 	runs, err := c.sweepRuns()
 	if err != nil {
 		return nil, err
+	}
+	if r := runs[0]; r.Scaling != nil && r.Scaling.Base != nil {
+		c.Note(fmt.Sprintf("under %s from %s: lr is η there, and every module has its own", r.Rule, r.Scaling.Base.Shape.Name()))
 	}
 	root := c.runsRoot()
 	s := Sweep{Dir: filepath.Join(root, sweepName(runs)), Device: c.Text("device")}

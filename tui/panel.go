@@ -50,6 +50,8 @@ func (m *Model) panes(c *session.Cell) []pane {
 		return []pane{{name: "laws", draw: drawComparison}, {name: "scores", grid: scoresGrid}, {name: "cells", grid: testGrid}}
 	case session.Published:
 		return []pane{{name: "law", draw: drawPublished}}
+	case session.Sheeted:
+		return m.sheetPanes(v)
 	case session.Note:
 		return []pane{{name: "note", draw: drawNote}}
 	case session.Expectation:

@@ -55,6 +55,8 @@ func encode(c *session.Cell, v session.Value, dir string) object {
 		if v.File != "" {
 			o["file"] = relative(v.File, dir)
 		}
+	case session.Sheeted:
+		encodeSheets(o, v)
 	case session.Note:
 		o["text"] = v.Text
 	case session.Expectation:

@@ -152,6 +152,8 @@ func report(v session.Value, dir string, rows int) []block {
 		return reportComparison(v.Comparison)
 	case session.Picture:
 		return []block{line{plainTone, reportPicture(v, dir)}}
+	case session.Sheeted:
+		return reportSheets(v)
 	case session.Note:
 		return []block{line{plainTone, v.Text}}
 	case session.Expectation:

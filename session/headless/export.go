@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/etastar/etastar/session"
@@ -18,8 +20,9 @@ import (
 // are not written: export makes the one file that it was asked for.
 type Export struct {
 	Path     string
-	Format   string // "html", "md", "csv" or "json"
-	Value    string // the value to write as CSV
+	Format   string // "html", "md", "csv", "json" or "snippet"
+	Value    string // the value to write as CSV or as a snippet
+	Snippet  string // the trainer of a snippet
 	Output   string // file to write; "" or "-": Out
 	Out, Err io.Writer
 	Timeout  time.Duration // 0: none
@@ -69,16 +72,20 @@ func (e Export) usage() error {
 	switch e.Format {
 	case "html", "md", "json":
 		if e.Value != "" {
-			return fmt.Errorf("only CSV writes a single value: export it with csv, or leave %q out", e.Value)
+			return fmt.Errorf("only CSV and snippets write a single value: export it with csv or snippet, or leave %q out", e.Value)
 		}
 	case "csv":
+	case "snippet":
+		if !slices.Contains(session.SnippetNames(), e.Snippet) {
+			return fmt.Errorf("snippet %q: there are %s", e.Snippet, strings.Join(session.SnippetNames(), ", "))
+		}
 	default:
-		return fmt.Errorf("format %q: there are html, md, csv and json", e.Format)
+		return fmt.Errorf("format %q: there are html, md, csv, json and snippet", e.Format)
 	}
 	return nil
 }
 
-func (e Export) render(w io.Writer, s *session.Session) error {
+func (e Export) render(w *bytes.Buffer, s *session.Session) error {
 	switch e.Format {
 	case "html":
 		return export.HTML(w, s)
@@ -86,6 +93,8 @@ func (e Export) render(w io.Writer, s *session.Session) error {
 		return export.Markdown(w, s)
 	case "json":
 		return export.JSON(w, s)
+	case "snippet":
+		return export.Snippet(w, s, e.Value, e.Snippet)
 	}
 	return export.CSV(w, s, e.Value)
 }

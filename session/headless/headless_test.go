@@ -194,8 +194,11 @@ func TestExport(t *testing.T) {
 		{"csv", Export{Format: "csv", Value: "law"}, Unmet, "name,value,se,"},
 		{"csv of nothing", Export{Format: "csv"}, Usage, "etastar: CSV holds one value: name it; there are runs, curves, law, target"},
 		{"csv of an unknown name", Export{Format: "csv", Value: "lwa"}, Usage, "etastar: nothing is named lwa; there are"},
-		{"value with html", Export{Format: "html", Value: "law"}, Usage, "etastar: only CSV writes a single value"},
-		{"unknown format", Export{Format: "pdf"}, Usage, "etastar: format \"pdf\": there are html, md, csv and json"},
+		{"value with html", Export{Format: "html", Value: "law"}, Usage, "etastar: only CSV and snippets write a single value"},
+		{"unknown format", Export{Format: "pdf"}, Usage, "etastar: format \"pdf\": there are html, md, csv, json and snippet"},
+		{"unknown trainer", Export{Format: "snippet", Snippet: "caffe"}, Usage, "etastar: snippet \"caffe\": there are megatron, torchtitan, huggingface, nanotron, pytorch"},
+		{"no transfer", Export{Format: "snippet", Snippet: "megatron"}, Usage, "etastar: the notebook has no named transfer"},
+		{"snippet of a law", Export{Format: "snippet", Snippet: "megatron", Value: "law"}, Usage, "etastar: law holds a law, not a transfer"},
 		{"over the notebook", Export{Format: "md", Output: path}, Usage, "etastar: export to " + path + " would replace the notebook"},
 		{"over the data", Export{Format: "csv", Value: "runs", Output: filepath.Join(dir, "sweep.csv")}, Usage, "etastar: export to " + filepath.Join(dir, "sweep.csv") + " would replace data that the notebook reads (line 4)"},
 	} {

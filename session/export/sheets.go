@@ -1,0 +1,112 @@
+package export
+
+import (
+	"bytes"
+	"math"
+
+	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/table"
+)
+
+// reportSheets sets the tables of a value; texts for other programs are left to Snippet
+// and CSV.
+func reportSheets(v session.Sheeted) []block {
+	out := []block{line{answerTone, v.Summary()}}
+	for _, s := range v.Sheets() {
+		switch {
+		case s.Text != "":
+		case s.Name == session.About:
+			var f facts
+			for _, r := range s.Rows {
+				f = append(f, fact{r[0].Text, r[1].Text})
+			}
+			out = append(out, f)
+		default:
+			g := &grid{title: s.Name, heads: s.Heads, right: make([]bool, len(s.Heads))}
+			for _, r := range s.Rows {
+				row := make([]string, len(r))
+				for i, e := range r {
+					row[i] = e.Text
+					g.right[i] = g.right[i] || !math.IsNaN(e.Value)
+				}
+				g.rows = append(g.rows, row)
+			}
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// encodeSheets gives every table with its numbers in full.
+func encodeSheets(o object, v session.Sheeted) {
+	tables := []object{}
+	for _, s := range v.Sheets() {
+		if s.Text != "" {
+			continue
+		}
+		rows := make([][]any, len(s.Rows))
+		for i, r := range s.Rows {
+			rows[i] = []any{}
+			for _, e := range r {
+				if math.IsNaN(e.Value) {
+					rows[i] = append(rows[i], e.Text)
+				} else {
+					rows[i] = append(rows[i], num(e.Value))
+				}
+			}
+		}
+		tables = append(tables, object{"name": s.Name, "columns": s.Heads, "rows": rows})
+	}
+	o["tables"], o["summary"] = tables, v.Summary()
+}
+
+// sheetRecords is the first table of a value.
+func sheetRecords(v session.Sheeted) [][]string {
+	s := v.Sheets()[0]
+	rows := [][]string{s.Heads}
+	for _, r := range s.Rows {
+		row := make([]string, len(r))
+		for i, e := range r {
+			row[i] = e.Text
+			if !math.IsNaN(e.Value) {
+				row[i] = table.FormatNumber(e.Value)
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// Snippet writes a value that is a transfer as the configuration of a trainer: one of
+// [session.SnippetNames]. Without a name it is the notebook's only one. An error for
+// what is not there is a *NoValue.
+func Snippet(w *bytes.Buffer, s *session.Session, name, trainer string) error {
+	cells := s.Cells()
+	if name == "" {
+		for i := range cells {
+			if _, ok := current(&cells[i]).(session.Transfer); ok && cells[i].Name != "" {
+				if name != "" {
+					return &NoValue{"the notebook has several transfers: name one with --value, " + name + " or " + cells[i].Name}
+				}
+				name = cells[i].Name
+			}
+		}
+		if name == "" {
+			return &NoValue{"the notebook has no named transfer: x = transfer base=… target=… makes one"}
+		}
+	}
+	c, err := chosen(cells, name)
+	if err != nil {
+		return err
+	}
+	t, ok := current(c).(session.Transfer)
+	if !ok {
+		return &NoValue{name + " holds " + article(c.Value.Type()) + ", not a transfer"}
+	}
+	text, err := t.Snippet(trainer)
+	if err != nil {
+		return &NoValue{err.Error()}
+	}
+	w.WriteString(text)
+	return nil
+}

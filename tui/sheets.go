@@ -1,0 +1,62 @@
+package tui
+
+import (
+	"math"
+
+	"github.com/etastar/etastar/session"
+)
+
+// sheetsOf are the tables of a value, made once.
+func (m *Model) sheetsOf(v session.Sheeted) []session.Sheet {
+	id := v.Identity()
+	if s, ok := m.sheets[id]; ok {
+		return s
+	}
+	if m.sheets == nil || len(m.sheets) > 64 { // values of turned knobs; the old ones are gone
+		m.sheets = map[any][]session.Sheet{}
+	}
+	m.sheets[id] = v.Sheets()
+	return m.sheets[id]
+}
+
+// sheetPanes are a view for every table of a value.
+func (m *Model) sheetPanes(v session.Sheeted) []pane {
+	var out []pane
+	for i, s := range m.sheetsOf(v) {
+		p := pane{name: s.Name}
+		if s.Name == session.About {
+			p.draw = func(m *Model, _ *session.Cell, w, _ int) []string { return m.drawAbout(m.sheetsOf(v)[i], w) }
+		} else {
+			p.grid = func(m *Model, _ *session.Cell) *gridSource {
+				return sheetGrid([2]any{v.Identity(), i}, m.sheetsOf(v)[i])
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// sheetGrid shows one table.
+func sheetGrid(id any, s session.Sheet) *gridSource {
+	return &gridSource{
+		id: id, heads: s.Heads, n: len(s.Rows), text: s.Text != "",
+		at:  func(r, c int) string { return s.Rows[r][c].Text },
+		num: func(r, c int) (float64, bool) { v := s.Rows[r][c].Value; return v, !math.IsNaN(v) },
+	}
+}
+
+// drawAbout writes labels and what they label.
+func (m *Model) drawAbout(s session.Sheet, w int) []string {
+	const label = 15
+	var out []string
+	for _, r := range s.Rows {
+		for k, l := range wrap(oneLine(r[1].Text), max(w-label, 1)) {
+			head := pad("", label)
+			if k == 0 {
+				head = m.th.dim.Render(pad(oneLine(r[0].Text), label))
+			}
+			out = append(out, clip(head+l, w))
+		}
+	}
+	return out
+}
