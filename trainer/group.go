@@ -20,17 +20,18 @@ type Group struct {
 	Model *model.Model
 	Runs  []*Member
 
-	corpus  *data.Corpus
-	mc      kernels.Machine
-	first   config.Run
-	micro   int // sequences of a micro-batch
-	step    int64
-	tokens  []int32
-	targets []int32
-	table   []float32
-	log     []float32
-	blocks  int64
-	rowLoss []float32
+	corpus   *data.Corpus
+	mc       kernels.Machine
+	first    config.Run
+	micro    int // sequences of a micro-batch
+	step     int64
+	observed int64 // the last step whose statistics are there
+	tokens   []int32
+	targets  []int32
+	table    []float32
+	log      []float32
+	blocks   int64
+	rowLoss  []float32
 }
 
 // Member is one run of a group.
@@ -41,6 +42,7 @@ type Member struct {
 	Active   bool
 
 	curve   schedule.Curve
+	every   int64           // steps between statistics; 0: none
 	modules []config.Module // of every parameter
 	logged  int64           // steps that its log has counted
 }
@@ -63,6 +65,7 @@ type StepResult struct {
 	LR       float64 // η it trained with
 	Loss     float64 // mean cross-entropy of the batch before the update, nats
 	GradNorm float64 // before clipping
+	Spike    bool    // its loss stands far above those just before
 	Diverged string  // why the run has diverged at this step; it takes no further part
 	Done     bool    // this was its last step
 }
@@ -104,9 +107,13 @@ func Memory(backend kernels.Backend, run config.Run, runs int) (int64, error) {
 	return backend.Bytes(runs, m.Programs()...)
 }
 
-func newModel(run config.Run) (*model.Model, error) {
+// newModel builds what trains the runs, which differ from the first in their horizons and
+// what is recorded of them at most.
+func newModel(runs ...config.Run) (*model.Model, error) {
+	run := runs[0]
+	observe := slices.ContainsFunc(runs, func(r config.Run) bool { return StatsEvery(r) > 0 && StatsEvery(r) <= r.Steps() })
 	return model.New(run.Shape, model.Options{
-		Sequences: run.Batch.Sequences / run.Batch.Accumulate, ZLoss: run.Loss.Z, Balance: run.Loss.Balance, Modules: run.Modules(),
+		Sequences: run.Batch.Sequences / run.Batch.Accumulate, ZLoss: run.Loss.Z, Balance: run.Loss.Balance, Modules: run.Modules(), Observe: observe,
 	})
 }
 
@@ -124,7 +131,7 @@ func NewGroup(backend kernels.Backend, corpus *data.Corpus, runs []config.Run) (
 			return nil, fmt.Errorf("runs %s and %s cannot train together: %s", runs[0].Name(), r.Name(), why)
 		}
 	}
-	m, err := newModel(runs[0])
+	m, err := newModel(runs...)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +142,7 @@ func NewGroup(backend kernels.Backend, corpus *data.Corpus, runs []config.Run) (
 			return nil, fmt.Errorf("run %s: %w", r.Name(), err)
 		}
 		g.Runs = append(g.Runs, &Member{
-			Config: r, Steps: r.Steps(), Detector: health.NewDetector(r.Divergence), Active: true, curve: curve, modules: modulesOf(m, r),
+			Config: r, Steps: r.Steps(), Detector: health.NewDetector(r.Divergence), Active: true, curve: curve, modules: modulesOf(m, r), every: StatsEvery(r),
 		})
 	}
 	g.blocks = corpus.ValidationBlocks(runs[0].Validation.Tokens)
@@ -227,6 +234,7 @@ func (g *Group) Steps(dst []StepResult, n int64) ([]StepResult, error) {
 				Run: i, Step: g.step + k + 1, LR: r.curve.LR(g.step + k),
 				Loss: float64(row[0]) / float64(r.Config.BatchTokens()), GradNorm: float64(row[1]),
 			}
+			res.Spike = r.Detector.Spike(res.Loss)
 			res.Diverged = r.Detector.Add(res.Loss)
 			if res.Diverged == "" && res.GradNorm-res.GradNorm != 0 { // AdamW left the weights as they were
 				res.Diverged = "gradient is not finite"
@@ -247,14 +255,22 @@ func (g *Group) Steps(dst []StepResult, n int64) ([]StepResult, error) {
 
 // queue gives the machine all of one optimizer step.
 func (g *Group) queue(step int64) error {
+	accumulate, apply := g.Model.Accumulate, g.Model.Apply
+	observes := g.observes(step)
+	if observes {
+		apply = g.Model.Observed.Apply
+	}
 	for a := range g.first.Batch.Accumulate {
+		if observes && a == g.first.Batch.Accumulate-1 {
+			accumulate = g.Model.Observed.Accumulate
+		}
 		if err := g.corpus.Batch(g.tokens, g.targets, g.first.Seed, step*int64(g.first.Batch.Sequences)+int64(a*g.micro)); err != nil {
 			return err
 		}
 		if err := g.write(); err != nil {
 			return err
 		}
-		if err := g.mc.Execute(g.Model.Accumulate); err != nil {
+		if err := g.mc.Execute(accumulate); err != nil {
 			return err
 		}
 	}
@@ -265,7 +281,10 @@ func (g *Group) queue(step int64) error {
 			}
 		}
 	}
-	return g.mc.Execute(g.Model.Apply)
+	if observes {
+		g.observed = step + 1
+	}
+	return g.mc.Execute(apply)
 }
 
 func (g *Group) write() error {

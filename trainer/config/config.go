@@ -90,7 +90,7 @@ type Keep struct {
 	ValidateEvery   int64 `json:"validate_every,omitzero"`
 	CheckpointEvery int64 `json:"checkpoint_every,omitzero"`
 	LogEvery        int64 `json:"log_every,omitzero"`
-	StatsEvery      int64 `json:"stats_every,omitzero"` // per-module statistics
+	StatsEvery      int64 `json:"stats_every,omitzero"` // per-module statistics; -1: none
 	// Checkpoints are steps that must be kept because branches start there.
 	Checkpoints []int64 `json:"checkpoints,omitempty"`
 }
@@ -199,7 +199,7 @@ func (r Run) Validate() error {
 	}
 	out = append(out, r.Divergence.Problems()...)
 	out = append(out, r.Hopeless.Problems()...)
-	if k := r.Keep; k.ValidateEvery < 0 || k.CheckpointEvery < 0 || k.LogEvery < 0 || k.StatsEvery < 0 {
+	if k := r.Keep; k.ValidateEvery < 0 || k.CheckpointEvery < 0 || k.LogEvery < 0 || k.StatsEvery < -1 {
 		bad("keep: a negative number of steps; use 0 to leave it to the program")
 	}
 	if len(out) == 0 {

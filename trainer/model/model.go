@@ -55,6 +55,8 @@ type Model struct {
 	// BalanceLoss [layers] is the load-balance loss of each layer's router in the last
 	// micro-batch, MaxLogit [layers, heads] its largest attention logit.
 	BalanceLoss, MaxLogit kernels.Buffer
+
+	Observed *Observed // nil without Options.Observe
 }
 
 // LogRows is how many steps a host may look away.
@@ -68,6 +70,8 @@ type Options struct {
 	// Modules are initial standard deviations and multipliers, as config.Run.Modules has
 	// them; nil: the standard parametrization. The rest of them is the optimizer's.
 	Modules []config.Module
+	// Observe adds programs that train alike and measure activations, gradients and updates.
+	Observe bool
 }
 
 // builder records the three programs over one space.
@@ -84,6 +88,8 @@ type builder struct {
 	final  int
 
 	modules map[mup.Module]config.Module
+
+	observing bool // the program being recorded is an observing one
 }
 
 // New builds the programs. The shape must be valid; an error is a mistake of this package.
@@ -101,15 +107,24 @@ func New(s config.Shape, o Options) (*Model, error) {
 		b.modules[m.Module] = m
 	}
 	b.declare()
-	for _, p := range []struct {
+	type recorded struct {
 		name string
 		at   **kernels.Program
 		ops  []kernels.Op
-	}{
-		{"accumulate", &b.m.Accumulate, b.accumulate()},
+	}
+	programs := []recorded{
+		{"accumulate", &b.m.Accumulate, b.accumulate("train.")},
 		{"apply", &b.m.Apply, b.apply()},
 		{"evaluate", &b.m.Evaluate, b.evaluate()},
-	} {
+	}
+	if o.Observe {
+		b.observe()
+		b.observing = true
+		programs = append(programs,
+			recorded{"observed accumulate", &b.m.Observed.Accumulate, b.accumulate("observed.")},
+			recorded{"observed apply", &b.m.Observed.Apply, b.observedApply()})
+	}
+	for _, p := range programs {
 		rec := space.Record(p.name)
 		rec.Add(p.ops...)
 		program, err := rec.Build()

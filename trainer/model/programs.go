@@ -53,6 +53,7 @@ func (b *builder) forwardPass(prefix string) (ops []kernels.Op, out, sum, rstd k
 	add := func(o ...kernels.Op) { ops = append(ops, o...) }
 	stream := b.scratch(prefix+"embedded", n, d)
 	add(kernels.Embed{Y: stream, Table: b.value(b.embed), Tokens: b.m.Tokens, Scale: b.factor(mup.Embedding)})
+	b.see(mup.Embedding, -1, stream, add)
 	var branch kernels.Buffer // what the layer before adds to the stream
 	for i := range b.layers {
 		l, name := &b.layers[i], fmt.Sprintf("%s%d.", prefix, i)
@@ -63,7 +64,10 @@ func (b *builder) forwardPass(prefix string) (ops []kernels.Op, out, sum, rstd k
 			norm.Residual, norm.Sum, norm.ResidualScale = branch, k.in, b.factor(mup.Residual)
 		}
 		add(norm)
-		o := b.attention(name, l, &k, add)
+		if i > 0 {
+			b.see(mup.Residual, i-1, k.in, add)
+		}
+		o := b.attention(name, i, l, &k, add)
 		k.mid, k.norm2, k.rstd2 = b.scratch(name+"mid", n, d), b.scratch(name+"norm2", n, d), b.scratch(name+"rstd2", n)
 		add(kernels.RMSNorm{
 			Y: k.norm2, X: k.in, Residual: o, Sum: k.mid, ResidualScale: b.factor(mup.Residual), Gain: b.value(l.norm2), RStd: k.rstd2, Eps: eps,
@@ -76,6 +80,8 @@ func (b *builder) forwardPass(prefix string) (ops []kernels.Op, out, sum, rstd k
 			add(kernels.MatMul{Y: k.gateUp, A: k.norm2, B: b.value(l.gateUp), TransB: true, Alpha: b.factor(mup.MLPGateUp)},
 				kernels.SwiGLU{Y: k.act, X: k.gateUp},
 				kernels.MatMul{Y: branch, A: k.act, B: b.value(l.down), TransB: true, Alpha: b.factor(mup.MLPDown)})
+			b.see(mup.MLPGateUp, i, k.gateUp, add)
+			b.see(mup.MLPDown, i, branch, add)
 		}
 		stream = k.mid
 		keep = append(keep, k)
@@ -84,11 +90,14 @@ func (b *builder) forwardPass(prefix string) (ops []kernels.Op, out, sum, rstd k
 	add(kernels.RMSNorm{
 		Y: out, X: stream, Residual: branch, Sum: sum, ResidualScale: b.factor(mup.Residual), Gain: b.value(b.final), RStd: rstd, Eps: eps,
 	})
+	b.see(mup.Residual, len(b.layers)-1, sum, add)
+	b.see(mup.FinalNorm, -1, out, add)
+	b.seeLogits(out, add)
 	return ops, out, sum, rstd, keep
 }
 
 // attention records one layer's attention and returns its output projection.
-func (b *builder) attention(name string, l *layer, k *kept, add func(...kernels.Op)) kernels.Buffer {
+func (b *builder) attention(name string, i int, l *layer, k *kept, add func(...kernels.Op)) kernels.Buffer {
 	h, n := b.heads, b.n
 	k.qkv, k.qk = b.scratch(name+"qkv", n, (h.Query+2*h.KeyValue)*h.Dim), b.scratch(name+"qk", n, (h.Query+h.KeyValue)*h.Dim)
 	k.qkRStd = b.scratch(name+"qk_rstd", n, h.Query+h.KeyValue)
@@ -104,6 +113,10 @@ func (b *builder) attention(name string, l *layer, k *kept, add func(...kernels.
 			Y: k.att, LSE: k.lse, MaxLogit: b.maxLogit(l), QK: k.qk, QKV: k.qkv, Heads: h, Seq: b.s.Context, Scale: b.attentionScale(),
 		},
 		kernels.MatMul{Y: o, A: k.att, B: b.value(l.o), TransB: true, Alpha: b.factor(mup.AttentionO)})
+	b.see(mup.AttentionO, i, o, add)
+	if b.observing {
+		b.keep(b.m.Observed.QKV, i, k.qkv, add)
+	}
 	return o
 }
 
@@ -159,9 +172,13 @@ func (b *builder) experts(name string, i int, l *layer, k *kept, branch kernels.
 	k.index, k.slot, k.offsets = ints("index", n, top), ints("slot", n, top), ints("offsets", e+1)
 	k.x, k.y = b.scratch(name+"x", n*top, d), b.scratch(name+"y", n*top, d)
 	k.gateUp, k.act = b.scratch(name+"gate_up", n*top, 2*f), b.scratch(name+"act", n*top, f)
+	var counts kernels.Buffer
+	if b.observing {
+		counts = b.m.Observed.Counts[i]
+	}
 	add(kernels.MatMul{Y: k.logits, A: k.norm2, B: b.value(l.router), TransB: true, Alpha: b.factor(mup.Router)},
 		kernels.Route{
-			Probs: k.probs, Index: k.index, Weight: k.weight, Slot: k.slot, Offsets: k.offsets, Logits: k.logits,
+			Probs: k.probs, Index: k.index, Weight: k.weight, Slot: k.slot, Offsets: k.offsets, Logits: k.logits, Counts: counts,
 			Loss: b.space.View(name+"balance_loss", b.m.BalanceLoss, i, 1),
 		},
 		kernels.Dispatch{Y: k.x, X: k.norm2, Slot: k.slot},
@@ -169,21 +186,27 @@ func (b *builder) experts(name string, i int, l *layer, k *kept, branch kernels.
 		kernels.SwiGLU{Y: k.act, X: k.gateUp},
 		kernels.GroupMatMul{Y: k.y, A: k.act, W: b.value(l.down), Offsets: k.offsets, TransW: true, Alpha: b.factor(mup.ExpertDown)},
 		kernels.Combine{Y: branch, X: k.y, Slot: k.slot, Weight: k.weight})
+	b.see(mup.Router, i, k.logits, add)
+	b.see(mup.ExpertGateUp, i, k.gateUp, add)
+	b.see(mup.ExpertDown, i, branch, add)
+	if b.observing {
+		b.keep(b.m.Observed.Probs, i, k.probs, add)
+	}
 }
 
 // accumulate is forward, loss and backward of one micro-batch; gradients are added.
-func (b *builder) accumulate() []kernels.Op {
+func (b *builder) accumulate(prefix string) []kernels.Op {
 	m, n, d := b.m, b.n, b.s.DModel
-	ops, out, sum, rstd, keep := b.forwardPass("train.")
+	ops, out, sum, rstd, keep := b.forwardPass(prefix)
 	add := func(o ...kernels.Op) { ops = append(ops, o...) }
-	dout, dh := b.scratch("train.dout", n, d), b.scratch("train.dh", n, d)
+	dout, dh := b.scratch(prefix+"dout", n, d), b.scratch(prefix+"dh", n, d)
 	add(kernels.Head{
 		Loss: m.TokenLoss, X: out, W: b.value(b.head), Targets: m.Targets, DX: dout, DW: b.grad(b.head), Scale: m.Scale, ZLoss: float32(b.o.ZLoss), Multiplier: b.factor(mup.Head),
 	},
 		kernels.Sum{Y: m.LossSum, X: m.TokenLoss, Add: true},
 		kernels.RMSNormGrad{DX: dh, DGain: b.grad(b.final), DY: dout, X: sum, Gain: b.value(b.final), RStd: rstd})
 	for i := len(b.layers) - 1; i >= 0; i-- {
-		l, k, name := &b.layers[i], &keep[i], fmt.Sprintf("train.%d.", i)
+		l, k, name := &b.layers[i], &keep[i], fmt.Sprintf("%s%d.", prefix, i)
 		dnorm2 := b.scratch(name+"dnorm2", n, d)
 		if b.s.IsMoE() {
 			b.expertsBack(name, l, k, dh, dnorm2, add)
