@@ -161,6 +161,7 @@ func (c *Call) horizons(r config.Run, under ruling) ([]config.Run, error) {
 		r.Loss.Balance = c.Number("balance")
 	}
 	r.Validation.Tokens = int64(c.Number("validate"))
+	r.Keep.StatsEvery = int64(c.Number("stats_every"))
 	if c.Text("early_stop") == "on" {
 		r.Hopeless = health.DefaultHopeless()
 	}

@@ -31,6 +31,29 @@ type Sweep struct {
 	Cost    Cost
 	// Facts are of the corpus; of runs that are watched, its name alone.
 	Facts data.Facts
+	// Study is what a verb that trains reads off its runs; nil: nothing yet.
+	Study Study
+}
+
+// Study is what runs say together: tables, and pictures of lines.
+type Study interface {
+	Sheets() []Sheet
+	Plots() []Plot
+	Summary() string
+}
+
+// Plot is a picture of lines.
+type Plot struct {
+	Name, XName string
+	Log         bool // a logarithmic y axis
+	Lines       []PlotLine
+}
+
+// PlotLine is one of its lines, X ascending.
+type PlotLine struct {
+	Name string
+	X, Y []float64
+	Note string
 }
 
 // SweepRun is one run of a sweep as its directory shows it.
@@ -41,6 +64,24 @@ type SweepRun struct {
 	Stale  bool // said to run, and not heard of for a while
 	// Tokens and Losses are the training loss over time, thinned for drawing.
 	Tokens, Losses []float64
+	Stats          []StatPoint // of steps, ascending
+	Spikes         int         // steps whose loss stood far above those just before
+}
+
+// StatPoint is the statistics of a step; see trainer.Stats.
+type StatPoint struct {
+	Step, Tokens float64
+	Values       map[string]map[string]rundir.Number
+}
+
+// Stat is one statistic of a module over the steps measured.
+func (r *SweepRun) Stat(module, stat string) (steps, tokens, values []float64) {
+	for _, p := range r.Stats {
+		if v, ok := p.Values[module][stat]; ok {
+			steps, tokens, values = append(steps, p.Step), append(tokens, p.Tokens), append(values, float64(v))
+		}
+	}
+	return steps, tokens, values
 }
 
 // Type is the word used in JSON and in messages.
@@ -115,6 +156,7 @@ func sweepVerb() *Verb {
 			{Name: "held_out", Doc: "share of the corpus that is kept for validation", Number: &NumberSpec{Above: true, Max: 50, Percent: true}, Default: "10%"},
 			{Name: "validation_data", Doc: "a corpus of its own to validate on", File: true},
 			{Name: "validate", Doc: "tokens of a validation, the same for every run", Unit: "tokens", Number: &NumberSpec{Min: 1, Count: true}, Default: "32768"},
+			{Name: "stats_every", Doc: "optimizer steps between statistics of activations, gradients and updates; -1: none, 0: fifty times a run at most", Number: &NumberSpec{Min: -1, Integer: true}, Default: "0"},
 			{Name: "early_stop", Doc: "stop runs that lie far behind the best of their sweep; they count as stopped, never as finished", Words: []string{"off", "on"}, Default: "off", Knob: true},
 			{Name: "device", Doc: "cpu, gpu, or auto: a GPU where one is usable, else the processor", Words: trainer.Devices, Default: trainer.CPU},
 			{Name: "dir", Doc: "folder of the runs", File: true, Default: `"runs"`},
@@ -129,7 +171,12 @@ func sweepPrint(c *Call) string {
 	if c.refers("rule") || c.refers("base") {
 		return c.statusPrint() // which runs it is of is not known without their values
 	}
-	runs, err := c.sweepRuns()
+	return runsPrint(c, (*Call).sweepRuns)
+}
+
+// runsPrint changes when the runs that are planned do, or a status of theirs.
+func runsPrint(c *Call, plan func(*Call) ([]config.Run, error)) string {
+	runs, err := plan(c)
 	if err != nil {
 		return err.Error()
 	}
@@ -151,11 +198,20 @@ func runSweep(c *Call) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	s, err := c.asSweep(runs)
+	if err != nil {
+		return nil, err
+	}
+	return s.settle(c)
+}
+
+// asSweep looks for the runs on disk.
+func (c *Call) asSweep(runs []config.Run) (s Sweep, err error) {
 	if r := runs[0]; r.Scaling != nil && r.Scaling.Base != nil {
 		c.Note(fmt.Sprintf("under %s from %s: lr is η there, and every module has its own", r.Rule, r.Scaling.Base.Shape.Name()))
 	}
 	root := c.runsRoot()
-	s := Sweep{Dir: filepath.Join(root, sweepName(runs)), Device: c.Text("device")}
+	s = Sweep{Dir: filepath.Join(root, sweepName(runs)), Device: c.Text("device")}
 	for _, r := range runs {
 		run := SweepRun{Config: r}
 		found := rundir.Read(filepath.Join(s.Dir, r.Name()))
@@ -179,15 +235,11 @@ func runSweep(c *Call) (Value, error) {
 	}
 	// Tokenizing a text takes a while: it is not worth it once the runs are there.
 	if s.Started() == 0 || runs[0].Data.Tokenizer == "bytes" {
-		f, err := c.survey(runs[0])
-		if err != nil {
-			return nil, err
-		}
-		s.Facts = f
+		s.Facts, err = c.survey(runs[0])
 	} else {
 		s.Facts.Description = filepath.Base(runs[0].Data.Source)
 	}
-	return s.settle(c)
+	return s, err
 }
 
 func newer(s rundir.Summary) string {

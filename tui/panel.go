@@ -30,7 +30,7 @@ func (m *Model) panes(c *session.Cell) []pane {
 	case session.Table:
 		return []pane{{name: "rows", grid: tableGrid}}
 	case session.Sweep:
-		return []pane{{name: "loss", draw: drawSweep}, {name: "schedule", draw: drawSchedule}, {name: "runs", grid: tableGrid}}
+		return []pane{{name: "loss", draw: drawSweep}, {name: "schedule", draw: drawSchedule}, {name: statsPane, draw: drawStats}, {name: "runs", grid: tableGrid}}
 	case session.View:
 		return []pane{{name: "rows", grid: tableGrid}}
 	case session.Curves:

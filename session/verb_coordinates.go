@@ -1,0 +1,339 @@
+package session
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/etastar/etastar/mup"
+	"github.com/etastar/etastar/session/language"
+	"github.com/etastar/etastar/session/number"
+	"github.com/etastar/etastar/trainer/config"
+	"github.com/etastar/etastar/trainer/rundir"
+)
+
+// Coordinates is the study of coordinates: how the mean absolute size of every module's
+// output depends on width and depth, step by step (Yang et al., Tensor Programs V,
+// appendix D.1, "coordinate checking").
+type Coordinates struct {
+	Rule    string
+	Depths  bool // slopes in the depth are there
+	Modules []Coordinate
+}
+
+// Coordinate is one module.
+type Coordinate struct {
+	Module  string
+	First   Slope // before the first update
+	Last    Slope // at the last step
+	Verdict string
+	widths  []PlotLine // a line a step, over log₂ of the width
+}
+
+// Slope is that of ln mean |activation| in ln width, and in ln depth where depths differ,
+// with standard errors (NaN where there are no degrees of freedom).
+type Slope struct{ Width, WidthSE, Depth, DepthSE float64 }
+
+// flatSlope is the exponent up to which a module counts as flat: half of the smallest that
+// the standard parametrization predicts for a module, ½.
+const flatSlope = 0.25
+
+func coordinatesVerb() *Verb {
+	v := sweepVerb()
+	keep := v.Params[:0]
+	for _, p := range v.Params {
+		switch p.Name {
+		case "tokens", "accumulate", "schedule", "decay", "decay_part", "warmup", "floor", "validate", "early_stop", "stats_every":
+			continue
+		case "lr":
+			p.Doc, p.Range = "learning rate of the base", false
+		case "d_model":
+			p.Doc = "widths; two at least"
+		case "clip":
+			p.Default = "0" // clipping would hide what grows
+		}
+		keep = append(keep, p)
+	}
+	v.Params = append(keep, Param{Name: "steps", Doc: "optimizer steps", Number: &NumberSpec{Min: 2, Max: 1000, Integer: true}, Default: "10"})
+	v.Name, v.Example = "coordinates", `check = coordinates d_model=[64,128,256,512] lr=1e-2 rule=mup`
+	v.Summary = "does a rule keep every module's activations of one size over widths and depths?"
+	v.Doc = "Trains every width and depth a few steps at a constant learning rate and fits the exponent of mean |activation| in width and depth, module by module, with its error. " +
+		"Under a right rule the exponents after the first steps are near 0; under sp what comes out of hidden matrices grows. Before the first update only the initial values show: " +
+		"there the logits of a head with a multiplier may shrink with the width. The table has a verdict a module; the picture shows a module's activations over the widths, a line a step (m: the next module). " +
+		"Nothing trains until it is started."
+	v.fingerprint = func(c *Call) string {
+		if c.refers("rule") || c.refers("base") {
+			return c.statusPrint()
+		}
+		return runsPrint(c, (*Call).coordinateRuns)
+	}
+	v.run = func(c *Call) (Value, error) {
+		runs, err := c.coordinateRuns()
+		if err != nil {
+			return nil, err
+		}
+		s, err := c.asSweep(runs)
+		if err != nil {
+			return nil, err
+		}
+		if study := coordinates(s); study != nil {
+			s.Study = study
+			c.Note(study.Summary())
+		}
+		return s.settle(c)
+	}
+	return v
+}
+
+// with is the call with other parameters, as the notebook writes them.
+func (c *Call) with(params map[string]string) *Call {
+	d := *c
+	d.args, d.given = map[string]language.Value{}, map[string]bool{}
+	for k, v := range c.args {
+		d.args[k] = v
+	}
+	for k, v := range c.given {
+		d.given[k] = v
+	}
+	for k, text := range params {
+		v, err := language.ParseValue(text)
+		if err != nil {
+			panic(fmt.Sprintf("%s=%s: %v", k, text, err))
+		}
+		d.args[k], d.given[k] = v, true
+	}
+	return &d
+}
+
+func (c *Call) coordinateRuns() ([]config.Run, error) {
+	if n := len(c.numbers("d_model")); n < 2 {
+		return nil, errParam{"d_model", hinted{fmt.Errorf("one width shows no slope"), "give two or more: d_model=[64,128,256]"}}
+	}
+	context, batch := c.Number("context"), c.Number("batch")
+	tokens := c.Number("steps") * max(1, math.Round(batch/context)) * context
+	return c.with(map[string]string{
+		"tokens": fmt.Sprintf("%.0f", tokens), "schedule": "constant", "warmup": "0", "floor": "0", "accumulate": "1",
+		"validate": fmt.Sprintf("%.0f", context), "stats_every": "1", "early_stop": "off", "decay": `"linear"`, "decay_part": "20%",
+	}).sweepRuns()
+}
+
+// coordinates reads the study off the runs that are over; nil while two widths are not.
+func coordinates(s Sweep) *Coordinates {
+	type at struct {
+		run   *SweepRun
+		point []StatPoint
+	}
+	var runs []at
+	widths, depths := map[int]bool{}, map[int]bool{}
+	steps := 0
+	for i := range s.Runs {
+		r := &s.Runs[i]
+		if r.Status.State != rundir.Finished || len(r.Stats) < 2 {
+			continue
+		}
+		if steps == 0 || len(r.Stats) < steps {
+			steps = len(r.Stats)
+		}
+		runs = append(runs, at{r, r.Stats})
+		widths[r.Config.Shape.DModel], depths[r.Config.Shape.Layers] = true, true
+	}
+	if len(widths) < 2 {
+		return nil
+	}
+	out := &Coordinates{Rule: runs[0].run.Config.Rule, Depths: len(depths) > 1}
+	modules := modulesOfStat(runs[0].run, "act_abs")
+	for _, m := range modules {
+		slope := func(k int) Slope {
+			var rows [][2]float64
+			var y []float64
+			for _, r := range runs {
+				v := float64(r.point[k].Values[m]["act_abs"])
+				if !(v > 0) || math.IsInf(v, 0) {
+					continue
+				}
+				rows = append(rows, [2]float64{math.Log(float64(r.run.Config.Shape.DModel)), math.Log(float64(r.run.Config.Shape.Layers))})
+				y = append(y, math.Log(v))
+			}
+			return fitSlope(rows, y, out.Depths)
+		}
+		c := Coordinate{Module: m, First: slope(0), Last: slope(steps - 1)}
+		c.Verdict = c.Last.verdict(out.Depths)
+		for _, k := range shownSteps(steps) {
+			line := PlotLine{Name: fmt.Sprintf("step %d", k+1)}
+			for _, w := range slices.Sorted(keys(widths)) {
+				sum, n := 0.0, 0.0
+				for _, r := range runs {
+					if r.run.Config.Shape.DModel == w {
+						sum, n = sum+float64(r.point[k].Values[m]["act_abs"]), n+1
+					}
+				}
+				line.X, line.Y = append(line.X, math.Log2(float64(w))), append(line.Y, sum/n)
+			}
+			c.widths = append(c.widths, line)
+		}
+		out.Modules = append(out.Modules, c)
+	}
+	return out
+}
+
+func keys[K comparable, V any](m map[K]V) func(yield func(K) bool) {
+	return func(yield func(K) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// shownSteps are up to five of n steps, the first and the last among them.
+func shownSteps(n int) []int {
+	var out []int
+	for k := range min(n, 5) {
+		out = append(out, k*(n-1)/max(min(n, 5)-1, 1))
+	}
+	return slices.Compact(out)
+}
+
+// modulesOfStat lists the modules of the rules for which a run has a statistic, in their order.
+func modulesOfStat(r *SweepRun, stat string) []string {
+	var out []string
+	for _, m := range mup.Modules() {
+		if _, ok := r.Stats[0].Values[string(m)][stat]; ok {
+			out = append(out, string(m))
+		}
+	}
+	return out
+}
+
+// fitSlope is least squares of y on a constant, the width's logarithm and, with depth, the
+// depth's.
+func fitSlope(x [][2]float64, y []float64, depth bool) Slope {
+	nan := math.NaN()
+	s := Slope{nan, nan, nan, nan}
+	p := 2
+	if depth {
+		p = 3
+	}
+	if len(y) < p {
+		return s
+	}
+	a, b := mat.NewDense(len(y), p, nil), mat.NewVecDense(len(y), y)
+	for i, r := range x {
+		a.Set(i, 0, 1)
+		for k := 1; k < p; k++ {
+			a.Set(i, k, r[k-1])
+		}
+	}
+	var normal, inverse mat.Dense
+	normal.Mul(a.T(), a)
+	if inverse.Inverse(&normal) != nil {
+		return s
+	}
+	var right, beta, fitted mat.VecDense
+	right.MulVec(a.T(), b)
+	beta.MulVec(&inverse, &right)
+	fitted.MulVec(a, &beta)
+	ss := 0.0
+	for i := range y {
+		ss += (y[i] - fitted.AtVec(i)) * (y[i] - fitted.AtVec(i))
+	}
+	se := func(k int) float64 {
+		if len(y) == p {
+			return nan
+		}
+		return math.Sqrt(ss / float64(len(y)-p) * inverse.At(k, k))
+	}
+	s.Width, s.WidthSE = beta.AtVec(1), se(1)
+	if depth {
+		s.Depth, s.DepthSE = beta.AtVec(2), se(2)
+	}
+	return s
+}
+
+// verdict says whether a slope is flat within what counts as such; a slope whose error is
+// as large is not known.
+func (s Slope) verdict(depth bool) string {
+	one := func(x, se float64, of string) string {
+		switch {
+		case math.IsNaN(x):
+			return "not measured"
+		case se > flatSlope:
+			return "too noisy to tell in the " + of
+		case x > flatSlope:
+			return "grows with the " + of
+		case x < -flatSlope:
+			return "shrinks with the " + of
+		}
+		return ""
+	}
+	out := one(s.Width, s.WidthSE, "width")
+	if depth {
+		if d := one(s.Depth, s.DepthSE, "depth"); d != "" && out != "" {
+			out += ", " + d
+		} else {
+			out = cmp.Or(out, d)
+		}
+	}
+	return cmp.Or(out, "flat")
+}
+
+// Summary implements [Study].
+func (c *Coordinates) Summary() string {
+	flat := 0
+	var not []string
+	for _, m := range c.Modules {
+		if m.Verdict == "flat" {
+			flat++
+		} else {
+			not = append(not, m.Module+" "+m.Verdict)
+		}
+	}
+	out := fmt.Sprintf("under %s %d of %d modules are flat at the last step", c.Rule, flat, len(c.Modules))
+	for i, n := range not {
+		if i == 3 {
+			return out + fmt.Sprintf("; and %d more", len(not)-i)
+		}
+		out += "; " + n
+	}
+	return out
+}
+
+// Sheets implements [Study].
+func (c *Coordinates) Sheets() []Sheet {
+	t := Sheet{Name: "slopes", Heads: []string{"module", "untrained", "±", "last step", "±"}}
+	if c.Depths {
+		t.Heads = append(t.Heads, "in depth", "±")
+	}
+	t.Heads = append(t.Heads, "verdict")
+	cell := func(x float64) Entry { return Entry{number.Signed(x, 2), x} }
+	se := func(x float64) Entry {
+		if math.IsNaN(x) {
+			return textEntry("")
+		}
+		return Entry{number.Fixed(x, 2), x}
+	}
+	for _, m := range c.Modules {
+		row := []Entry{textEntry(m.Module), cell(m.First.Width), se(m.First.WidthSE), cell(m.Last.Width), se(m.Last.WidthSE)}
+		if c.Depths {
+			row = append(row, cell(m.Last.Depth), se(m.Last.DepthSE))
+		}
+		t.Rows = append(t.Rows, append(row, textEntry(m.Verdict)))
+	}
+	return []Sheet{t}
+}
+
+// Plots implements [Study].
+func (c *Coordinates) Plots() []Plot {
+	var out []Plot
+	for _, m := range c.Modules {
+		out = append(out, Plot{
+			Name:  fmt.Sprintf("%s: mean |activation|, slope %s ± %s: %s", m.Module, number.Signed(m.Last.Width, 2), number.Fixed(m.Last.WidthSE, 2), m.Verdict),
+			XName: "log₂ d_model", Log: true, Lines: m.widths,
+		})
+	}
+	return out
+}
