@@ -116,7 +116,7 @@ func (c *Call) coordinateRuns() ([]config.Run, error) {
 	tokens := c.Number("steps") * max(1, math.Round(batch/context)) * context
 	return c.with(map[string]string{
 		"tokens": fmt.Sprintf("%.0f", tokens), "schedule": "constant", "warmup": "0", "floor": "0", "accumulate": "1",
-		"validate": fmt.Sprintf("%.0f", context), "stats_every": "1", "early_stop": "off", "decay": `"linear"`, "decay_part": "20%",
+		"validate": fmt.Sprintf("%.0f", 2*context), "stats_every": "1", "early_stop": "off", "decay": `"linear"`, "decay_part": "20%",
 	}).sweepRuns()
 }
 
@@ -254,19 +254,20 @@ func fitSlope(x [][2]float64, y []float64, depth bool) Slope {
 	return s
 }
 
-// verdict says whether a slope is flat within what counts as such; a slope whose error is
-// as large is not known.
+// verdict says whether a slope is flat, which one up to flatSlope is; a steeper one counts
+// where it is at least twice its error.
 func (s Slope) verdict(depth bool) string {
 	one := func(x, se float64, of string) string {
 		switch {
 		case math.IsNaN(x):
 			return "not measured"
-		case se > flatSlope:
-			return "too noisy to tell in the " + of
-		case x > flatSlope:
+		case math.Abs(x) > flatSlope && !(math.Abs(x) < 2*se):
+			if x < 0 {
+				return "shrinks with the " + of
+			}
 			return "grows with the " + of
-		case x < -flatSlope:
-			return "shrinks with the " + of
+		case math.Abs(x) > flatSlope, se > flatSlope:
+			return "too noisy to tell in the " + of
 		}
 		return ""
 	}

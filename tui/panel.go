@@ -30,7 +30,11 @@ func (m *Model) panes(c *session.Cell) []pane {
 	case session.Table:
 		return []pane{{name: "rows", grid: tableGrid}}
 	case session.Sweep:
-		return []pane{{name: "loss", draw: drawSweep}, {name: "schedule", draw: drawSchedule}, {name: statsPane, draw: drawStats}, {name: "runs", grid: tableGrid}}
+		var out []pane
+		if v.Study != nil {
+			out = m.studyPanes(v)
+		}
+		return append(out, []pane{{name: "loss", draw: drawSweep}, {name: "schedule", draw: drawSchedule}, {name: statsPane, draw: drawStats}, {name: "runs", grid: tableGrid}}...)
 	case session.View:
 		return []pane{{name: "rows", grid: tableGrid}}
 	case session.Curves:

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/tui/chart"
 )
 
 // sheetsOf are the tables of a value, made once.
@@ -59,4 +60,36 @@ func (m *Model) drawAbout(s session.Sheet, w int) []string {
 		}
 	}
 	return out
+}
+
+// studyPanes are the tables of a study and its pictures.
+func (m *Model) studyPanes(v session.Sweep) []pane {
+	var out []pane
+	for i, s := range v.Study.Sheets() {
+		out = append(out, pane{name: s.Name, grid: func(_ *Model, _ *session.Cell) *gridSource { return sheetGrid([2]any{v.Table, i}, s) }})
+	}
+	if len(v.Study.Plots()) > 0 {
+		out = append(out, pane{name: plotsPane, draw: drawPlots})
+	}
+	return out
+}
+
+const plotsPane = "picture"
+
+// drawPlots shows one picture of a study; m walks them.
+func drawPlots(m *Model, c *session.Cell, w, h int) []string {
+	v, ok := shownValue(c.Value).(session.Sweep)
+	if !ok || v.Study == nil || h < 2 {
+		return nil
+	}
+	plots := v.Study.Plots()
+	at := m.stateOf(c).sweep.plot % len(plots)
+	p := plots[at]
+	out := []string{ends(m.th.bold.Render(clip(oneLine(p.Name), w)), m.th.dim.Render("m  "+itoa(at+1)+"/"+itoa(len(plots))), w)}
+	var series []chart.Series
+	for _, l := range p.Lines {
+		series = append(series, chart.Series{Name: oneLine(l.Name), X: l.X, Y: l.Y, Note: l.Note})
+	}
+	o := chart.LinesOptions{Theme: m.th.chart(), XName: p.XName, Log: p.Log, Legend: true}
+	return append(out, picture(chart.Lines(series, o, w, h-1))...)
 }

@@ -125,6 +125,7 @@ type sweepState struct {
 	zoom   int  // of zooms
 	stat   int  // of statistics
 	module int  // of those that have it
+	plot   int  // of a study's pictures
 	// The run picked, by its name: in a folder that is watched, runs come and go. at is
 	// where it was last. No name: none.
 	run string

@@ -67,9 +67,13 @@ func (m *Model) statShown(c *session.Cell, v session.Sweep) (title, stat, module
 	return "", "", ""
 }
 
-// stepStat looks at the next statistic, or at the next module.
+// stepStat looks at the next statistic, or at the next module; at the next picture of a study.
 func (m *Model) stepStat(stat, module int) tea.Cmd {
 	st := &m.stateOf(m.focused()).sweep
+	if p, _, _ := m.paneShown(m.focused()); p.name == plotsPane {
+		st.plot++
+		return nil
+	}
 	st.stat = (st.stat + stat) % len(statistics)
 	st.module += module
 	m.follow = true
@@ -79,6 +83,9 @@ func (m *Model) stepStat(stat, module int) tea.Cmd {
 func noStats(m *Model) string {
 	c := m.focused()
 	if v, ok := m.sweepOf(); ok && c != nil {
+		if p, _, _ := m.paneShown(c); p.name == plotsPane {
+			return ""
+		}
 		if _, stat, _ := m.statShown(c, v); stat != "" {
 			if p, _, _ := m.paneShown(c); p.name == statsPane {
 				return ""

@@ -113,6 +113,10 @@
 // each row a list in the order of columns; a number or a text. Numbers are in full: of a
 // transfer's first table, "target", those of every module at the target.
 //
+// sweep: as a view, with started and over, the runs asked for and those whose loss counts;
+// of coordinates, modulewise and paradigms also study, once their runs say something: an
+// object of summary and tables as above.
+//
 // published: name, title, source, formula, batch, means, conditions, status, needs,
 // relative, ranges ({"N": [lo, hi]}), anchor ({N, D, lr} or null).
 //

@@ -40,6 +40,11 @@ func encode(c *session.Cell, v session.Value, dir string) object {
 	case session.Sweep:
 		encodeView(o, session.View{Table: v.Table})
 		o["started"], o["over"] = v.Started(), v.Finished()
+		if v.Study != nil {
+			study := object{}
+			encodeSheets(study, v.Study)
+			o["study"] = study
+		}
 	case session.Curves:
 		encodeCurves(o, v.CurveSet)
 	case session.Law:

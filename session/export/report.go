@@ -139,7 +139,11 @@ func report(v session.Value, dir string, rows int) []block {
 	case session.View:
 		return reportView(v, rows)
 	case session.Sweep:
-		return reportView(v.View(), rows)
+		out := reportView(v.View(), rows)
+		if v.Study != nil {
+			out = append(reportSheets(v.Study), out...)
+		}
+		return out
 	case session.Curves:
 		return reportCurves(v.CurveSet)
 	case session.Law:

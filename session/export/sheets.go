@@ -8,9 +8,15 @@ import (
 	"github.com/etastar/etastar/session/table"
 )
 
+// tables are a value or a study of tables.
+type tables interface {
+	Sheets() []session.Sheet
+	Summary() string
+}
+
 // reportSheets sets the tables of a value; texts for other programs are left to Snippet
 // and CSV.
-func reportSheets(v session.Sheeted) []block {
+func reportSheets(v tables) []block {
 	out := []block{line{answerTone, v.Summary()}}
 	for _, s := range v.Sheets() {
 		switch {
@@ -38,8 +44,8 @@ func reportSheets(v session.Sheeted) []block {
 }
 
 // encodeSheets gives every table with its numbers in full.
-func encodeSheets(o object, v session.Sheeted) {
-	tables := []object{}
+func encodeSheets(o object, v tables) {
+	list := []object{}
 	for _, s := range v.Sheets() {
 		if s.Text != "" {
 			continue
@@ -55,9 +61,9 @@ func encodeSheets(o object, v session.Sheeted) {
 				}
 			}
 		}
-		tables = append(tables, object{"name": s.Name, "columns": s.Heads, "rows": rows})
+		list = append(list, object{"name": s.Name, "columns": s.Heads, "rows": rows})
 	}
-	o["tables"], o["summary"] = tables, v.Summary()
+	o["tables"], o["summary"] = list, v.Summary()
 }
 
 // sheetRecords is the first table of a value.

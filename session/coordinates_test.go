@@ -1,0 +1,100 @@
+package session
+
+import (
+	"context"
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+// trained starts every sweep of a notebook and waits for all.
+func trained(t *testing.T, statements ...string) *Session {
+	t.Helper()
+	s := openSweep(t, t.TempDir(), strings.Join(statements, "\n"))
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	var said []string
+	if err := s.StartAll(ctx, func(w string) { said = append(said, w) }); err != nil {
+		t.Fatalf("%v, after %q", err, said)
+	}
+	settle(t, s)
+	return s
+}
+
+// TestCoordinateCheck trains widths 64 to 512: under μP every module is flat, under the
+// standard parametrization what the hidden matrices write grows with the width.
+func TestCoordinateCheck(t *testing.T) {
+	const check = "coordinates d_model=[64,128,256,512] layers=1 lr=1e-2 context=32 batch=256 steps=8"
+	s := trained(t, "mup = "+check+" rule=mup", "sp = "+check)
+	slopes := func(name string) map[string]Coordinate {
+		t.Helper()
+		c := cell(t, s, name)
+		study, ok := c.Value.(Sweep).Study.(*Coordinates)
+		if !ok {
+			t.Fatalf("%s: no study: %v", name, c.Notes)
+		}
+		out := map[string]Coordinate{}
+		for _, m := range study.Modules {
+			out[m.Module] = m
+		}
+		return out
+	}
+	mup, sp := slopes("mup"), slopes("sp")
+	for name, m := range mup {
+		if m.Verdict != "flat" || math.Abs(m.Last.Width) > flatSlope {
+			t.Errorf("μP, %s: %+v %s", name, m.Last, m.Verdict)
+		}
+	}
+	for _, name := range []string{"attention_v", "attention_o", "mlp_gate_up", "mlp_down", "residual"} {
+		if m := sp[name]; m.Verdict != "grows with the width" || m.Last.Width < mup[name].Last.Width {
+			t.Errorf("SP, %s: %+v %s", name, m.Last, m.Verdict)
+		}
+	}
+	// Untrained, a head with μP's multiplier gives logits ∝ 1/√d_model, without one ∝ √d_model.
+	if a, b := mup["head"].First.Width, sp["head"].First.Width; math.Abs(a+0.5) > 0.1 || math.Abs(b-0.5) > 0.1 {
+		t.Errorf("untrained logits: slopes %v and %v, want −½ and ½", a, b)
+	}
+	if m := mup["embedding"]; len(m.widths) < 3 || len(m.widths[0].X) != 4 || m.widths[0].X[0] != 6 {
+		t.Errorf("lines of the embedding: %+v", m.widths)
+	}
+	if n := cell(t, s, "mup").Notes; !strings.Contains(strings.Join(n, "\n"), "under mup 10 of 10 modules are flat") {
+		t.Errorf("%v", n)
+	}
+}
+
+// TestFitSlope: exact exponents of width and depth come back, with no error; the verdict
+// goes by size and error.
+func TestFitSlope(t *testing.T) {
+	var x [][2]float64
+	var y []float64
+	for _, w := range []float64{64, 128, 512} {
+		for _, d := range []float64{2, 8} {
+			x, y = append(x, [2]float64{math.Log(w), math.Log(d)}), append(y, 3+0.5*math.Log(w)-0.3*math.Log(d))
+		}
+	}
+	s := fitSlope(x, y, true)
+	if math.Abs(s.Width-0.5) > 1e-9 || math.Abs(s.Depth+0.3) > 1e-9 || s.WidthSE > 1e-6 {
+		t.Errorf("%+v", s)
+	}
+	if s := fitSlope(x[:2], y[:2], false); !math.IsNaN(s.Width) {
+		t.Errorf("one width gives %+v", s)
+	}
+	for want, s := range map[string]Slope{
+		"grows with the width": {0.5, 0.1, 0, 0}, "shrinks with the width": {-0.5, 0.1, 0, 0}, "flat": {0.1, 0.05, 0, 0},
+		"too noisy to tell in the width": {0.5, 0.4, 0, 0}, "not measured": {math.NaN(), 0, 0, 0}, "grows with the depth": {0, 0, 1, 0.1},
+		"grows with the width, shrinks with the depth": {1, 0.1, -1, 0.1},
+	} {
+		if got := s.verdict(true); got != want && !strings.HasPrefix(got, want) {
+			t.Errorf("%+v: %s, want %s", s, got, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"coordinates d_model=64 lr=1e-2":                    "one width shows no slope",
+		"coordinates d_model=[64,128] lr=1e-2 rule=moe_mup": "says nothing about",
+	} {
+		if c := evaluated(t, t.TempDir(), "x = "+text); c.Err == nil || !strings.Contains(c.Err.Error(), want) {
+			t.Errorf("%s: %v", text, c.Err)
+		}
+	}
+}
