@@ -3,6 +3,7 @@ package session
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/etastar/etastar/session/table"
 	"github.com/etastar/etastar/trainer/config"
@@ -25,7 +26,8 @@ func micro(x float64) float64 { return math.Round(x*1e6) / 1e6 }
 // without embedding and head, N_active those of it that a token goes through,
 // FLOPs_per_token the M of DeepSeek (arXiv 2401.02954, eq. 2), FLOPs is M·D. A stable run
 // that others branch from has no loss of its own at a horizon and is left out. The rule is
-// a column where any run has another than the standard one.
+// a column where any run has another than the standard one, and what a verb varies besides
+// is part.
 func sweepTable(runs []SweepRun) *table.Table {
 	names := []string{
 		"N", "D", "batch_tokens", "lr", "val_loss", "val_se", "FLOPs", "N_total", "N_active", "N_nonembedding", "FLOPs_per_token",
@@ -37,6 +39,7 @@ func sweepTable(runs []SweepRun) *table.Table {
 	}
 	state := &table.Column{Name: "state", Kind: table.Text, Words: []string{""}}
 	rule, ruled := &table.Column{Name: "rule", Kind: table.Text, Words: []string{""}}, false
+	part, parts := &table.Column{Name: "part", Kind: table.Text, Words: []string{""}}, false
 	trunks := map[string]bool{}
 	for _, r := range runs {
 		if o := r.Config.Origin; o != nil {
@@ -67,11 +70,16 @@ func sweepTable(runs []SweepRun) *table.Table {
 		}
 		addWord(state, string(r.Status.State))
 		addWord(rule, r.Config.Rule)
+		addWord(part, strings.TrimSpace(r.Part+" "+r.Line))
+		parts = parts || r.Part != ""
 		ruled = ruled || r.Config.Rule != config.SP
 	}
 	columns = append(columns, state)
 	if ruled {
 		columns = append(columns, rule)
+	}
+	if parts {
+		columns = append(columns, part)
 	}
 	t := &table.Table{Columns: columns, Rows: n, Source: "sweep"}
 	t.Roles = table.Roles{}

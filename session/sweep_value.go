@@ -7,12 +7,19 @@ import (
 	"strings"
 
 	"github.com/etastar/etastar/fitting"
+	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/trainer/rundir"
 )
 
 // View is the sweep as a table to read.
 func (s Sweep) View() View {
-	return View{Table: s.Table, Columns: []string{"d_model", "layers", "N", "D", "lr", "state", "step", "val_loss", "val_se"}}
+	columns := []string{"d_model", "layers", "N", "D", "lr", "state", "step", "val_loss", "val_se"}
+	for _, c := range []string{"part", "rule"} {
+		if s.Column(c) != nil {
+			columns = append([]string{c}, columns...)
+		}
+	}
+	return View{Table: s.Table, Columns: columns}
 }
 
 // Group is the runs of a sweep that differ in their learning rate alone.
@@ -33,6 +40,9 @@ func (s Sweep) Groups() []Group {
 			fitting.FormatCount(float64(r.TrainedTokens())) + " tokens"
 		if r.Seed != 0 {
 			name += ", seed " + fitting.FormatCount(float64(r.Seed))
+		}
+		if part := s.Runs[i].Part; part != "" {
+			name += ", " + part
 		}
 		g, ok := index[name]
 		if !ok {
@@ -102,6 +112,14 @@ func (s Sweep) Over() int {
 
 func ended(st rundir.State) bool {
 	return st == rundir.Finished || st == rundir.Diverged || st == rundir.Stopped || st == rundir.Failed
+}
+
+// LineName is what a run is called among those of its group.
+func (r *SweepRun) LineName() string {
+	if r.Line != "" {
+		return r.Line
+	}
+	return number.Eta(r.Config.LR, 3)
 }
 
 // State says how far a group is.

@@ -110,6 +110,24 @@ func (s *Session) AskRuns(line int, r rundir.Request, only ...string) (int, erro
 	return n, nil
 }
 
+// startNext starts what was planned once the runs before were over: the next stage of a
+// search. It reports whether there was any.
+func (s *Session) startNext(said func(string)) (bool, error) {
+	for _, c := range s.Cells() {
+		v, ok := c.Value.(Sweep)
+		if !ok || v.Watched || c.Status != Done || v.Started() == len(v.Runs) {
+			continue
+		}
+		what, err := s.Start(c.Line)
+		if err != nil {
+			return false, err
+		}
+		said(c.Name + ": " + what)
+		return true, nil
+	}
+	return false, nil
+}
+
 // StartAll starts every sweep of the notebook and waits until all are over, polling
 // their directories; said is told what happens.
 func (s *Session) StartAll(ctx context.Context, said func(string)) error {
@@ -147,7 +165,10 @@ func (s *Session) StartAll(ctx context.Context, said func(string)) error {
 			last = now
 		}
 		if open == 0 {
-			return nil
+			more, err := s.startNext(said)
+			if err != nil || !more {
+				return err
+			}
 		}
 		select {
 		case <-ctx.Done():

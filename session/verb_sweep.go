@@ -65,7 +65,9 @@ type SweepRun struct {
 	// Tokens and Losses are the training loss over time, thinned for drawing.
 	Tokens, Losses []float64
 	Stats          []StatPoint // of steps, ascending
-	Spikes         int         // steps whose loss stood far above those just before
+	// Part and Line tell runs of one shape and η apart, where a verb varies something else.
+	Part, Line string
+	Spikes     int // steps whose loss stood far above those just before
 }
 
 // StatPoint is the statistics of a step; see trainer.Stats.

@@ -352,7 +352,7 @@ func drawSweep(m *Model, c *session.Cell, w, h int) []string {
 	series := make([]chart.Series, 0, len(g.Runs))
 	for _, i := range g.Runs {
 		r := &v.Runs[i]
-		series = append(series, chart.Series{Name: number.Eta(r.Config.LR, 3), X: r.Tokens, Y: session.Smooth(r.Losses, st.points()), Note: runNote(r, i == g.Best)})
+		series = append(series, chart.Series{Name: r.LineName(), X: r.Tokens, Y: session.Smooth(r.Losses, st.points()), Note: runNote(r, i == g.Best)})
 	}
 	foot := m.pickedLines(c, v, w, h-len(out))
 	h -= len(out) + len(foot)
@@ -423,7 +423,7 @@ func drawSchedule(m *Model, c *session.Cell, w, h int) []string {
 	var series []chart.Series
 	for _, i := range g.Runs {
 		r := &v.Runs[i]
-		s := chart.Series{Name: number.Eta(r.Config.LR, 3)}
+		s := chart.Series{Name: r.LineName()}
 		s.X, s.Y = r.Rates()
 		series = append(series, s)
 	}

@@ -116,7 +116,7 @@ func drawStats(m *Model, c *session.Cell, w, h int) []string {
 	var series []chart.Series
 	for _, i := range g.Runs {
 		r := &v.Runs[i]
-		s := chart.Series{Name: number.Eta(r.Config.LR, 3)}
+		s := chart.Series{Name: r.LineName()}
 		_, s.X, s.Y = r.Stat(module, stat)
 		if n := r.Spikes; n > 0 {
 			s.Note = number.Plural(n, "spike", "spikes")
