@@ -146,7 +146,7 @@ var registry = sync.OnceValue(func() []*Verb {
 		loadVerb(), whereVerb(), deriveVerb(), showVerb(), noteVerb(),
 		curvesVerb(), lawVerb(), publishedVerb(), predictVerb(), compareVerb(),
 		plotVerb(), expectVerb(), shapeVerb(), ruleVerb(), transferVerb(), planVerb(),
-		sweepVerb(), trainVerb(), coordinatesVerb(), modulewiseVerb(), watchVerb(),
+		sweepVerb(), trainVerb(), coordinatesVerb(), modulewiseVerb(), paradigmsVerb(), watchVerb(),
 	}
 })
 
