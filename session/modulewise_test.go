@@ -19,7 +19,7 @@ func made(t *testing.T, text string, loss func(trial) (float64, rundir.State)) (
 	settle(t, s)
 	n := s.statement(cell(t, s, "x").Line)
 	c := n.call(s.dir())
-	trials, _, err := c.trials()
+	trials, _, err := c.trials(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

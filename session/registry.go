@@ -89,7 +89,13 @@ type Call struct {
 }
 
 // Note tells the reader something about the result.
-func (c *Call) Note(notes ...string) { c.notes = append(c.notes, notes...) }
+func (c *Call) Note(notes ...string) {
+	for _, n := range notes {
+		if !slices.Contains(c.notes, n) {
+			c.notes = append(c.notes, n)
+		}
+	}
+}
 
 // Given reports whether the statement says the parameter.
 func (c *Call) Given(name string) bool { return c.given[name] }

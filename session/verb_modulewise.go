@@ -12,7 +12,6 @@ import (
 	"github.com/etastar/etastar/mup"
 	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/trainer/config"
-	"github.com/etastar/etastar/trainer/rundir"
 )
 
 // moduleGroups are the words for modules that are tuned together.
@@ -93,16 +92,18 @@ func modulewiseVerb() *Verb {
 			return c.statusPrint()
 		}
 		return runsPrint(c, func(c *Call) ([]config.Run, error) {
-			trials, _, err := c.trials()
+			trials, _, err := c.trials(nil)
 			return runsOf(trials), err
 		})
 	}
 	v.run = func(c *Call) (Value, error) {
-		trials, more, err := c.trials()
-		if err != nil {
-			return nil, err
-		}
-		s, err := c.asSweep(runsOf(trials))
+		var trials []trial
+		var more string
+		s, err := c.staged(func(l losses) ([]config.Run, error) {
+			var err error
+			trials, more, err = c.trials(l)
+			return runsOf(trials), err
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -135,9 +136,9 @@ func runsOf(trials []trial) (out []config.Run) {
 	return out
 }
 
-// trials plans the runs: all of them, or those of a descent as far as its stages are over;
-// more says what is to come.
-func (c *Call) trials() (trials []trial, more string, err error) {
+// trials plans the runs: all of them, or those of a descent, the only search that looks at
+// losses, as far as its stages are over; more says what is to come.
+func (c *Call) trials(l losses) (trials []trial, more string, err error) {
 	bases, err := c.with(map[string]string{"early_stop": "off"}).sweepRuns() // one a seed
 	if err != nil {
 		return nil, "", err
@@ -205,7 +206,7 @@ func (c *Call) trials() (trials []trial, more string, err error) {
 				return nil, "", err
 			}
 			if descent {
-				loss, over := c.meanLoss(trials[from:])
+				loss, over := meanLoss(trials[from:], l)
 				if !over {
 					lowest = math.NaN()
 				}
@@ -231,26 +232,14 @@ func (c *Call) trials() (trials []trial, more string, err error) {
 
 // meanLoss is the mean over the seeds; over says that all have ended. A run that diverged
 // counts as infinite.
-func (c *Call) meanLoss(trials []trial) (mean float64, over bool) {
+func meanLoss(trials []trial, l losses) (mean float64, over bool) {
 	over = true
 	for _, t := range trials {
-		s, ok := rundir.Find(c.runsRoot(), t.run)
-		loss, ended := lossOf(s.Status)
-		over = over && ok && ended
+		loss, ended := l(t.run)
+		over = over && ended
 		mean += loss / float64(len(trials))
 	}
 	return mean, over
-}
-
-// lossOf is a run's final loss; ended is false while it has none.
-func lossOf(st rundir.Status) (loss float64, ended bool) {
-	switch st.State {
-	case rundir.Finished:
-		return float64(st.Val), true
-	case rundir.Diverged:
-		return math.Inf(1), true
-	}
-	return math.NaN(), false
 }
 
 // Modulewise is the study of modulewise.

@@ -12,7 +12,6 @@ import (
 	"github.com/etastar/etastar/mup"
 	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/trainer/config"
-	"github.com/etastar/etastar/trainer/rundir"
 )
 
 // Parts of the runs of paradigms.
@@ -80,11 +79,12 @@ func paradigmsVerb() *Verb {
 		if err != nil {
 			return nil, err
 		}
-		study, err := k.settle(c.losses())
-		if err != nil {
-			return nil, err
-		}
-		s, err := c.asSweep(k.runs())
+		var study *Paradigms
+		s, err := c.staged(func(l losses) ([]config.Run, error) {
+			var err error
+			study, err = k.settle(l)
+			return k.runs(), err
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -98,26 +98,6 @@ func paradigmsVerb() *Verb {
 		return s.settle(c)
 	}
 	return v
-}
-
-// losses looks up the final loss of runs, each once; false for one that has none.
-func (c *Call) losses() func(config.Run) (float64, bool) {
-	type found struct {
-		loss float64
-		over bool
-	}
-	known := map[string]found{}
-	return func(r config.Run) (float64, bool) {
-		h := r.Hash()
-		f, ok := known[h]
-		if !ok {
-			if s, there := rundir.Find(c.runsRoot(), r); there {
-				f.loss, f.over = lossOf(s.Status)
-			}
-			known[h] = f
-		}
-		return f.loss, f.over
-	}
 }
 
 // contest plans what does not depend on results.
@@ -284,7 +264,8 @@ func (k *contest) label(s *Sweep) {
 
 // settle forms the predictions once all proxies are over, plans the target, and reads its
 // runs; nil while proxies are not over. loss is a run's final loss, false while it has none.
-func (k *contest) settle(loss func(config.Run) (float64, bool)) (*Paradigms, error) {
+func (k *contest) settle(loss losses) (*Paradigms, error) {
+	k.fitting, k.carried = nil, nil
 	trunks := trunksOf(k.proxies)
 	for _, r := range slices.Concat(k.proxies, k.base) {
 		if _, over := loss(r); !over && !trunks[r.Name()] {
@@ -350,7 +331,7 @@ func seedsOf(runs []config.Run) (out []uint64) {
 
 // fittingRuns are the runs with a loss as curves take them, seeds of one setting as their
 // mean. N is what a token goes through, without embedding and head.
-func fittingRuns(runs []config.Run, loss func(config.Run) (float64, bool)) (out []fitting.Run) {
+func fittingRuns(runs []config.Run, loss losses) (out []fitting.Run) {
 	type key struct{ n, d, lr float64 }
 	at, n := map[key]int{}, map[key]float64{}
 	for _, r := range runs {
@@ -374,7 +355,7 @@ func fittingRuns(runs []config.Run, loss func(config.Run) (float64, bool)) (out 
 var paradigmWindow = fitting.Window{Kind: fitting.WindowK, K: 2}
 
 // fit extrapolates the law through the proxies' optima.
-func (k *contest) fit(loss func(config.Run) (float64, bool), trunks map[string]bool) (p prediction) {
+func (k *contest) fit(loss losses, trunks map[string]bool) (p prediction) {
 	var ends []config.Run
 	sizes, horizons := map[int64]bool{}, map[int64]bool{}
 	for _, r := range k.proxies {
@@ -413,7 +394,7 @@ func (k *contest) fit(loss func(config.Run) (float64, bool), trunks map[string]b
 }
 
 // transfer takes the vertex of the base.
-func (k *contest) transfer(loss func(config.Run) (float64, bool)) (p prediction) {
+func (k *contest) transfer(loss losses) (p prediction) {
 	cs, err := fitting.Curves(fittingRuns(k.base, loss), fitting.CurveOptions{Window: paradigmWindow})
 	if err != nil {
 		p.err = err
@@ -465,7 +446,7 @@ func newRow(name string, p prediction) ParadigmRow {
 }
 
 // measure reads the target's runs.
-func (r *ParadigmRow) measure(family []config.Run, loss func(config.Run) (float64, bool)) {
+func (r *ParadigmRow) measure(family []config.Run, loss losses) {
 	r.Planned = len(family)
 	for _, x := range family {
 		if _, over := loss(x); over {
@@ -514,7 +495,7 @@ func (r *ParadigmRow) measure(family []config.Run, loss func(config.Run) (float6
 
 // seedNoise is the standard error of a mean over the seeds, pooled over the learning rates;
 // NaN with one seed.
-func seedNoise(family []config.Run, loss func(config.Run) (float64, bool)) float64 {
+func seedNoise(family []config.Run, loss losses) float64 {
 	by := map[float64][]float64{}
 	for _, r := range family {
 		if l, _ := loss(r); !math.IsInf(l, 0) {

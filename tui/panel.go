@@ -32,7 +32,7 @@ func (m *Model) panes(c *session.Cell) []pane {
 	case session.Sweep:
 		var out []pane
 		if v.Study != nil {
-			out = m.studyPanes(v)
+			out = studyPanes(v)
 		}
 		return append(out, []pane{{name: "loss", draw: drawSweep}, {name: "schedule", draw: drawSchedule}, {name: statsPane, draw: drawStats}, {name: "runs", grid: tableGrid}}...)
 	case session.View:
@@ -55,7 +55,7 @@ func (m *Model) panes(c *session.Cell) []pane {
 	case session.Published:
 		return []pane{{name: "law", draw: drawPublished}}
 	case session.Sheeted:
-		return m.sheetPanes(v)
+		return sheetPanes(m.sheetsOf(v), v.Identity())
 	case session.Note:
 		return []pane{{name: "note", draw: drawNote}}
 	case session.Expectation:

@@ -20,17 +20,15 @@ func (m *Model) sheetsOf(v session.Sheeted) []session.Sheet {
 	return m.sheets[id]
 }
 
-// sheetPanes are a view for every table of a value.
-func (m *Model) sheetPanes(v session.Sheeted) []pane {
+// sheetPanes are a view for every table; id is of what holds them.
+func sheetPanes(sheets []session.Sheet, id any) []pane {
 	var out []pane
-	for i, s := range m.sheetsOf(v) {
+	for i, s := range sheets {
 		p := pane{name: s.Name}
 		if s.Name == session.About {
-			p.draw = func(m *Model, _ *session.Cell, w, _ int) []string { return m.drawAbout(m.sheetsOf(v)[i], w) }
+			p.draw = func(m *Model, _ *session.Cell, w, _ int) []string { return m.drawAbout(s, w) }
 		} else {
-			p.grid = func(m *Model, _ *session.Cell) *gridSource {
-				return sheetGrid([2]any{v.Identity(), i}, m.sheetsOf(v)[i])
-			}
+			p.grid = func(_ *Model, _ *session.Cell) *gridSource { return sheetGrid([2]any{id, i}, s) }
 		}
 		out = append(out, p)
 	}
@@ -63,11 +61,8 @@ func (m *Model) drawAbout(s session.Sheet, w int) []string {
 }
 
 // studyPanes are the tables of a study and its pictures.
-func (m *Model) studyPanes(v session.Sweep) []pane {
-	var out []pane
-	for i, s := range v.Study.Sheets() {
-		out = append(out, pane{name: s.Name, grid: func(_ *Model, _ *session.Cell) *gridSource { return sheetGrid([2]any{v.Table, i}, s) }})
-	}
+func studyPanes(v session.Sweep) []pane {
+	out := sheetPanes(v.Study.Sheets(), v.Table)
 	if len(v.Study.Plots()) > 0 {
 		out = append(out, pane{name: plotsPane, draw: drawPlots})
 	}
