@@ -119,13 +119,13 @@ func (m *Model) stepShape(by int) tea.Cmd {
 
 // sweepState is how the curves of a sweep are looked at.
 type sweepState struct {
-	shape  int  // group chosen, from 1; 0: the one that trains
-	smooth int  // of smoothings
-	axis   bool // the y axis is not what it is by default: linear for losses, logarithmic for η
-	zoom   int  // of zooms
-	stat   int  // of statistics
-	module int  // of those that have it
-	plot   int  // of a study's pictures
+	shape  int    // group chosen, from 1; 0: the one that trains
+	smooth int    // of smoothings
+	axis   bool   // the y axis is not what it is by default: linear for losses, logarithmic for η
+	zoom   int    // of zooms
+	stat   int    // of statistics
+	module string // whose statistic; another where it has none
+	plot   int    // of a study's pictures
 	// The run picked, by its name: in a folder that is watched, runs come and go. at is
 	// where it was last. No name: none.
 	run string

@@ -61,7 +61,10 @@ func (m *Model) statShown(c *session.Cell, v session.Sweep) (title, stat, module
 		s := statistics[(st.stat+k)%len(statistics)]
 		if modules := modulesWith(v, s.name); len(modules) > 0 {
 			st.stat = (st.stat + k) % len(statistics)
-			return s.title, s.name, modules[st.module%len(modules)]
+			if slices.Contains(modules, st.module) {
+				return s.title, s.name, st.module
+			}
+			return s.title, s.name, modules[0]
 		}
 	}
 	return "", "", ""
@@ -69,14 +72,18 @@ func (m *Model) statShown(c *session.Cell, v session.Sweep) (title, stat, module
 
 // stepStat looks at the next statistic, or at the next module; at the next picture of a study.
 func (m *Model) stepStat(stat, module int) tea.Cmd {
-	st := &m.stateOf(m.focused()).sweep
-	if p, _, _ := m.paneShown(m.focused()); p.name == plotsPane {
+	c := m.focused()
+	st := &m.stateOf(c).sweep
+	m.follow = true
+	if p, _, _ := m.paneShown(c); p.name == plotsPane {
 		st.plot++
 		return nil
 	}
+	v, _ := m.sweepOf()
+	_, name, shown := m.statShown(c, v)
+	modules := modulesWith(v, name)
+	st.module = modules[(slices.Index(modules, shown)+module)%len(modules)]
 	st.stat = (st.stat + stat) % len(statistics)
-	st.module += module
-	m.follow = true
 	return nil
 }
 
