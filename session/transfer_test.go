@@ -185,3 +185,24 @@ func TestRuleIsPartOfTheHash(t *testing.T) {
 		}
 	}
 }
+
+// TestTransferFromASweep: the base is a sweep that was trained, its η the vertex of the
+// losses; train takes a rule as sweep does.
+func TestTransferFromASweep(t *testing.T) {
+	const runs = "layers=1 head_dim=8 context=16 batch=64 "
+	s := trained(t, "s = sweep d_model=16 "+runs+"tokens=12k lr=1e-3..3e-1 x5 validate=4096",
+		"c = curves s", "t = transfer base=s target=(shape d_model=64 layers=1 head_dim=8) rule=mup",
+		"one = train d_model=64 "+runs+"tokens=3k lr=1e-2 rule=mup base=s ignore=horizon validate=512")
+	c, curves := cell(t, s, "t"), cell(t, s, "c").Value.(Curves)
+	u := &curves.Curves[0]
+	switch v, ok := c.Value.(Transfer); {
+	case u.OK && (!ok || math.Abs(v.Hyper.LR/math.Exp(u.LnLR)-1) > 1e-9 || v.Measured != "vertex of the sweep"):
+		t.Errorf("base η %+v, %v; the vertex is %v", v, c.Err, math.Exp(u.LnLR))
+	case !u.OK && (c.Err == nil || !strings.Contains(c.Err.Error(), "the base's η is")):
+		t.Errorf("a base without a vertex: %v", c.Err)
+	}
+	one := cell(t, s, "one").Value.(Sweep)
+	if r := one.Runs[0].Config; len(one.Runs) != 1 || one.Finished() != 1 || r.Rule != "mup" || r.Scaling.Base.Shape.DModel != 16 {
+		t.Errorf("%+v", one.Runs)
+	}
+}

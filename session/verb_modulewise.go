@@ -413,8 +413,13 @@ func (m *Modulewise) Sheets() []Sheet {
 	for _, r := range m.Rows {
 		bound := Entry{number.Sig(m.Bound, 2), m.Bound}
 		t.Rows = append(t.Rows, []Entry{
-			textEntry(r.Group), {number.Factor(r.Factor), r.Factor}, {number.Loss(r.Loss), r.Loss}, {number.Signed(r.Delta, 4), r.Delta}, bound,
-			{number.Count(r.Over), float64(r.Over)}, textEntry(r.Verdict),
+			textEntry(r.Group),
+			{number.Factor(r.Factor), r.Factor},
+			{number.Loss(r.Loss), r.Loss},
+			{number.Signed(r.Delta, 4), r.Delta},
+			bound,
+			{number.Count(r.Over), float64(r.Over)},
+			textEntry(r.Verdict),
 		})
 	}
 	return []Sheet{t, aboutSheet(

@@ -578,7 +578,10 @@ func (p *Paradigms) Sheets() []Sheet {
 		}
 		t.Rows = append(t.Rows, []Entry{
 			textEntry(r.Name), eta(r.LR), eta(r.Low), eta(r.High), eta(r.Best), num(r.Error, func(x float64) string { return number.Signed(x, 3) }), num(r.Loss, number.Loss), num(r.Noise, func(x float64) string { return number.Sig(x, 2) }),
-			share(r.Regret), share(r.Beyond), {number.Count(r.Runs), float64(r.Runs)}, {number.Sig(r.FLOPs, 3), r.FLOPs}, textEntry(remark),
+			share(r.Regret), share(r.Beyond),
+			{number.Count(r.Runs), float64(r.Runs)},
+			{number.Sig(r.FLOPs, 3), r.FLOPs},
+			textEntry(remark),
 		})
 		about = append(about, r.Name, r.How)
 	}

@@ -33,8 +33,11 @@ func (p Plan) Sheets() []Sheet {
 		c           mup.Cost
 	}{{"full grid", "O(n³)", p.Grid}, {"Fitting", "O(n·C_D·C_η)", p.Fitting}, {"Transfer", "O(n)", p.Transfer}} {
 		t.Rows = append(t.Rows, []Entry{
-			textEntry(w.name), textEntry(w.order), {number.Count(w.c.Runs), float64(w.c.Runs)}, {number.Count(w.c.Stable), float64(w.c.Stable)},
-			{number.Sig(w.c.FLOPs, 3), w.c.FLOPs}, {number.Sig(w.c.Factor, 3), w.c.Factor},
+			textEntry(w.name), textEntry(w.order),
+			{number.Count(w.c.Runs), float64(w.c.Runs)},
+			{number.Count(w.c.Stable), float64(w.c.Stable)},
+			{number.Sig(w.c.FLOPs, 3), w.c.FLOPs},
+			{number.Sig(w.c.Factor, 3), w.c.Factor},
 		})
 	}
 	return []Sheet{t, aboutSheet("grid", fmt.Sprintf("%d sizes × %d horizons × %d learning rates", len(p.Of.FLOPsPerToken), len(p.Of.Horizons), p.Of.Rates),

@@ -45,9 +45,22 @@ func (s Shape) Sheets() []Sheet {
 		label string
 		x     int64
 	}{
-		{"d_model", int64(s.DModel)}, {"layers", int64(s.Layers)}, {"heads", int64(s.Heads)}, {"kv_heads", int64(s.KVHeads)}, {"head_dim", int64(s.HeadDim)},
-		{"d_ff", int64(s.DFF)}, {"experts", int64(s.Experts)}, {"top_k", int64(s.TopK)}, {"d_ff_expert", int64(s.DFFExp)}, {"vocabulary", int64(s.Vocab)}, {"context", int64(s.Context)},
-		{"parameters", p.Total}, {"active", p.Active}, {"without vocabulary", p.WithoutVocabulary}, {"batch, tokens", s.Batch}, {"horizon, tokens", s.Tokens},
+		{"d_model", int64(s.DModel)},
+		{"layers", int64(s.Layers)},
+		{"heads", int64(s.Heads)},
+		{"kv_heads", int64(s.KVHeads)},
+		{"head_dim", int64(s.HeadDim)},
+		{"d_ff", int64(s.DFF)},
+		{"experts", int64(s.Experts)},
+		{"top_k", int64(s.TopK)},
+		{"d_ff_expert", int64(s.DFFExp)},
+		{"vocabulary", int64(s.Vocab)},
+		{"context", int64(s.Context)},
+		{"parameters", p.Total},
+		{"active", p.Active},
+		{"without vocabulary", p.WithoutVocabulary},
+		{"batch, tokens", s.Batch},
+		{"horizon, tokens", s.Tokens},
 	} {
 		if r.x != 0 {
 			t.Rows = append(t.Rows, row(r.label, float64(r.x)))
@@ -144,9 +157,12 @@ func sweepShape(name string, s Sweep) (Shape, error) {
 		out.Tokens = max(out.Tokens, r.Config.Tokens)
 	}
 	runs, _ := sweepRuns(s.Table, nil)
-	cs, err := fitting.Curves(runs, fitting.CurveOptions{ByD: true})
-	if err != nil || len(cs.Curves) == 0 {
+	if len(runs) == 0 {
 		return out, nil
+	}
+	cs, err := fitting.Curves(runs, fitting.CurveOptions{ByD: true, Window: fitting.Window{Kind: fitting.WindowK, K: 2}})
+	if err != nil {
+		return out, err
 	}
 	if last := &cs.Curves[len(cs.Curves)-1]; last.OK {
 		out.LR, out.Measured = math.Exp(last.LnLR), "vertex of the sweep"
@@ -155,6 +171,8 @@ func sweepShape(name string, s Sweep) (Shape, error) {
 		}
 	} else if last.Bound != fitting.NoBound {
 		out.Measured = "only bounded: the lowest loss stands at the edge of the grid"
+	} else {
+		out.Measured = "not measured: " + number.Flags(last.Flags)
 	}
 	return out, nil
 }
