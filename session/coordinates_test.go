@@ -3,9 +3,13 @@ package session
 import (
 	"context"
 	"math"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/etastar/etastar/trainer/rundir"
 )
 
 // trained starts every sweep of a notebook and waits for all.
@@ -96,5 +100,47 @@ func TestFitSlope(t *testing.T) {
 		if c := evaluated(t, t.TempDir(), "x = "+text); c.Err == nil || !strings.Contains(c.Err.Error(), want) {
 			t.Errorf("%s: %v", text, c.Err)
 		}
+	}
+}
+
+// TestStatLog: thinned, the first and the last step stay; a log is read again once it grew.
+func TestStatLog(t *testing.T) {
+	var events []rundir.Event
+	for i := range int64(200) {
+		events = append(events, rundir.Event{Step: i + 1, Tokens: 10 * i, Stats: map[string]map[string]rundir.Number{"head": {"act_abs": rundir.Number(i)}}})
+	}
+	delete(events[199].Stats["head"], "act_abs")
+	events[199].Stats["norm"] = map[string]rundir.Number{"grad_rms": 7}
+	r := SweepRun{Stats: NewStatLog(append(events, rundir.Event{Step: 201}))}
+	if n := r.Stats.Len(); n != maxStats || r.Stats.Steps[0] != 1 || r.Stats.Steps[n-1] != 200 || !slices.IsSorted(r.Stats.Steps) {
+		t.Errorf("%v", r.Stats.Steps)
+	}
+	steps, tokens, values := r.Stat("head", "act_abs")
+	if len(steps) != maxStats-1 || values[5] != steps[5]-1 || tokens[5] != 10*values[5] {
+		t.Errorf("%v, %v, %v", steps, tokens, values)
+	}
+	if _, _, v := r.Stat("norm", "grad_rms"); len(v) != 1 || v[0] != 7 || len(r.Stats.Names()) != 2 {
+		t.Errorf("%v, %v", v, r.Stats.Names())
+	}
+	none := SweepRun{}
+	if s, _, _ := none.Stat("head", "act_abs"); s != nil || none.Stats.Names() != nil {
+		t.Error("a run without statistics has some")
+	}
+	dir := t.TempDir()
+	read := func(text string) SweepRun {
+		t.Helper()
+		if err := os.WriteFile(rundir.EventsFile(dir), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := SweepRun{Dir: dir}
+		r.readCurve()
+		return r
+	}
+	const one = `{"step":1,"tokens":64,"lr":1,"loss":5,"spike":true,"stats":{"head":{"act_abs":0.5}}}` + "\n"
+	if r := read(one); len(r.Losses) != 1 || r.Stats.Len() != 1 || r.Spikes != 1 {
+		t.Errorf("%+v", r)
+	}
+	if r := read(one + `{"step":2,"tokens":128,"lr":1,"loss":4}` + "\n"); len(r.Losses) != 2 || r.Stats.Len() != 1 {
+		t.Errorf("%+v", r)
 	}
 }

@@ -258,38 +258,3 @@ func (r *SweepRun) Rates() (tokens, rates []float64) {
 	}
 	return tokens, rates
 }
-
-// maxStats is how many steps' statistics a run carries.
-const maxStats = 256
-
-// maxCurve is how many points of a loss curve a sweep carries for drawing.
-const maxCurve = 512
-
-// readCurve reads the training losses of a run, thinned evenly. Remarks and the
-// validation before the first step carry none.
-func (r *SweepRun) readCurve() {
-	events, _, err := rundir.ReadEvents(r.Dir)
-	if err != nil {
-		return // the status is there all the same
-	}
-	for _, e := range events {
-		if e.Spike {
-			r.Spikes++
-		}
-		if e.Stats != nil {
-			r.Stats = append(r.Stats, StatPoint{float64(e.Step), float64(e.Tokens), e.Stats})
-		}
-	}
-	for len(r.Stats) > maxStats {
-		for i := range len(r.Stats) / 2 {
-			r.Stats[i] = r.Stats[2*i+1]
-		}
-		r.Stats = r.Stats[:len(r.Stats)/2]
-	}
-	events = slices.DeleteFunc(events, func(e rundir.Event) bool { return e.Step == 0 || e.Loss == 0 })
-	step := max(1, len(events)/maxCurve)
-	for i := 0; i < len(events); i += step {
-		r.Tokens = append(r.Tokens, float64(events[i].Tokens))
-		r.Losses = append(r.Losses, float64(events[i].Loss))
-	}
-}

@@ -122,39 +122,35 @@ func (c *Call) coordinateRuns() ([]config.Run, error) {
 
 // coordinates reads the study off the runs that are over; nil while two widths are not.
 func coordinates(s Sweep) *Coordinates {
-	type at struct {
-		run   *SweepRun
-		point []StatPoint
-	}
-	var runs []at
+	var runs []*SweepRun
 	widths, depths := map[int]bool{}, map[int]bool{}
 	steps := 0
 	for i := range s.Runs {
 		r := &s.Runs[i]
-		if r.Status.State != rundir.Finished || len(r.Stats) < 2 {
+		if r.Status.State != rundir.Finished || r.Stats.Len() < 2 {
 			continue
 		}
-		if steps == 0 || len(r.Stats) < steps {
-			steps = len(r.Stats)
+		if steps == 0 || r.Stats.Len() < steps {
+			steps = r.Stats.Len()
 		}
-		runs = append(runs, at{r, r.Stats})
+		runs = append(runs, r)
 		widths[r.Config.Shape.DModel], depths[r.Config.Shape.Layers] = true, true
 	}
 	if len(widths) < 2 {
 		return nil
 	}
-	out := &Coordinates{Rule: runs[0].run.Config.Rule, Depths: len(depths) > 1}
-	modules := modulesOfStat(runs[0].run, "act_abs")
+	out := &Coordinates{Rule: runs[0].Config.Rule, Depths: len(depths) > 1}
+	modules := modulesOfStat(runs[0], "act_abs")
 	for _, m := range modules {
 		slope := func(k int) Slope {
 			var rows [][2]float64
 			var y []float64
 			for _, r := range runs {
-				v := float64(r.point[k].Values[m]["act_abs"])
+				v := r.Stats.At(m, "act_abs", k)
 				if !(v > 0) || math.IsInf(v, 0) {
 					continue
 				}
-				rows = append(rows, [2]float64{math.Log(float64(r.run.Config.Shape.DModel)), math.Log(float64(r.run.Config.Shape.Layers))})
+				rows = append(rows, [2]float64{math.Log(float64(r.Config.Shape.DModel)), math.Log(float64(r.Config.Shape.Layers))})
 				y = append(y, math.Log(v))
 			}
 			return fitSlope(rows, y, out.Depths)
@@ -166,8 +162,8 @@ func coordinates(s Sweep) *Coordinates {
 			for _, w := range slices.Sorted(keys(widths)) {
 				sum, n := 0.0, 0.0
 				for _, r := range runs {
-					if r.run.Config.Shape.DModel == w {
-						sum, n = sum+float64(r.point[k].Values[m]["act_abs"]), n+1
+					if r.Config.Shape.DModel == w {
+						sum, n = sum+r.Stats.At(m, "act_abs", k), n+1
 					}
 				}
 				line.X, line.Y = append(line.X, math.Log2(float64(w))), append(line.Y, sum/n)
@@ -202,7 +198,7 @@ func shownSteps(n int) []int {
 func modulesOfStat(r *SweepRun, stat string) []string {
 	var out []string
 	for _, m := range mup.Modules() {
-		if _, ok := r.Stats[0].Values[string(m)][stat]; ok {
+		if !math.IsNaN(r.Stats.At(string(m), stat, 0)) {
 			out = append(out, string(m))
 		}
 	}

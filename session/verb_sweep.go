@@ -64,26 +64,10 @@ type SweepRun struct {
 	Stale  bool // said to run, and not heard of for a while
 	// Tokens and Losses are the training loss over time, thinned for drawing.
 	Tokens, Losses []float64
-	Stats          []StatPoint // of steps, ascending
+	Stats          *StatLog // nil: none
 	// Part and Line tell runs of one shape and η apart, where a verb varies something else.
 	Part, Line string
 	Spikes     int // steps whose loss stood far above those just before
-}
-
-// StatPoint is the statistics of a step; see trainer.Stats.
-type StatPoint struct {
-	Step, Tokens float64
-	Values       map[string]map[string]rundir.Number
-}
-
-// Stat is one statistic of a module over the steps measured.
-func (r *SweepRun) Stat(module, stat string) (steps, tokens, values []float64) {
-	for _, p := range r.Stats {
-		if v, ok := p.Values[module][stat]; ok {
-			steps, tokens, values = append(steps, p.Step), append(tokens, p.Tokens), append(values, float64(v))
-		}
-	}
-	return steps, tokens, values
 }
 
 // Type is the word used in JSON and in messages.

@@ -35,11 +35,13 @@ func TestStudyAndStatistics(t *testing.T) {
 	for i := range v.Runs {
 		r := &v.Runs[i]
 		r.Spikes = i % 2
-		for k := range 5 {
-			r.Stats = append(r.Stats, session.StatPoint{Step: float64(k), Tokens: float64(k) * 1e4, Values: map[string]map[string]rundir.Number{
+		var log []rundir.Event
+		for k := range int64(5) {
+			log = append(log, rundir.Event{Step: k, Tokens: k * 1e4, Stats: map[string]map[string]rundir.Number{
 				"attn_logits": {"max_logit": rundir.Number(4 + k)}, "head": {"grad_rms": 0.1, "act_rms": 2}, "embedding": {"grad_rms": 0.3}, "layer.10": {"act_rms": 1}, "layer.2": {"act_rms": 1},
 			}})
 		}
+		r.Stats = session.NewStatLog(log)
 	}
 	m := newScreen(t, oddNotebook{openNotebook(t, ""), []session.Value{v}}, 100, 30)
 	see := func(key string, want ...string) {

@@ -31,11 +31,9 @@ var statistics = []struct{ name, title string }{
 func modulesWith(v session.Sweep, stat string) []string {
 	have := map[string]bool{}
 	for i := range v.Runs {
-		if s := v.Runs[i].Stats; len(s) > 0 {
-			for m, values := range s[len(s)-1].Values {
-				if _, ok := values[stat]; ok {
-					have[m] = true
-				}
+		for _, n := range v.Runs[i].Stats.Names() {
+			if n.Stat == stat {
+				have[n.Module] = true
 			}
 		}
 	}
