@@ -3,11 +3,11 @@ package session
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/mat"
-
+	"github.com/etastar/etastar/fitting"
 	"github.com/etastar/etastar/mup"
 	"github.com/etastar/etastar/session/language"
 	"github.com/etastar/etastar/session/number"
@@ -143,23 +143,26 @@ func coordinates(s Sweep) *Coordinates {
 	modules := modulesOfStat(runs[0], "act_abs")
 	for _, m := range modules {
 		slope := func(k int) Slope {
-			var rows [][2]float64
+			var rows [][]float64
 			var y []float64
 			for _, r := range runs {
 				v := r.Stats.At(m, "act_abs", k)
 				if !(v > 0) || math.IsInf(v, 0) {
 					continue
 				}
-				rows = append(rows, [2]float64{math.Log(float64(r.Config.Shape.DModel)), math.Log(float64(r.Config.Shape.Layers))})
-				y = append(y, math.Log(v))
+				row := []float64{float64(r.Config.Shape.DModel)}
+				if out.Depths {
+					row = append(row, float64(r.Config.Shape.Layers))
+				}
+				rows, y = append(rows, row), append(y, v)
 			}
-			return fitSlope(rows, y, out.Depths)
+			return fitSlope(rows, y)
 		}
 		c := Coordinate{Module: m, First: slope(0), Last: slope(steps - 1)}
 		c.Verdict = c.Last.verdict(out.Depths)
 		for _, k := range shownSteps(steps) {
 			line := PlotLine{Name: fmt.Sprintf("step %d", k+1)}
-			for _, w := range slices.Sorted(keys(widths)) {
+			for _, w := range slices.Sorted(maps.Keys(widths)) {
 				sum, n := 0.0, 0.0
 				for _, r := range runs {
 					if r.Config.Shape.DModel == w {
@@ -173,16 +176,6 @@ func coordinates(s Sweep) *Coordinates {
 		out.Modules = append(out.Modules, c)
 	}
 	return out
-}
-
-func keys[K comparable, V any](m map[K]V) func(yield func(K) bool) {
-	return func(yield func(K) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 // shownSteps are up to five of n steps, the first and the last among them.
@@ -205,49 +198,17 @@ func modulesOfStat(r *SweepRun, stat string) []string {
 	return out
 }
 
-// fitSlope is least squares of y on a constant, the width's logarithm and, with depth, the
-// depth's.
-func fitSlope(x [][2]float64, y []float64, depth bool) Slope {
+// fitSlope fits the exponents of width and, with depth, depth.
+func fitSlope(x [][]float64, y []float64) Slope {
 	nan := math.NaN()
-	s := Slope{nan, nan, nan, nan}
-	p := 2
-	if depth {
-		p = 3
+	e, se, ok := fitting.Exponents(x, y)
+	switch {
+	case !ok:
+		return Slope{nan, nan, nan, nan}
+	case len(e) == 1:
+		return Slope{e[0], se[0], nan, nan}
 	}
-	if len(y) < p {
-		return s
-	}
-	a, b := mat.NewDense(len(y), p, nil), mat.NewVecDense(len(y), y)
-	for i, r := range x {
-		a.Set(i, 0, 1)
-		for k := 1; k < p; k++ {
-			a.Set(i, k, r[k-1])
-		}
-	}
-	var normal, inverse mat.Dense
-	normal.Mul(a.T(), a)
-	if inverse.Inverse(&normal) != nil {
-		return s
-	}
-	var right, beta, fitted mat.VecDense
-	right.MulVec(a.T(), b)
-	beta.MulVec(&inverse, &right)
-	fitted.MulVec(a, &beta)
-	ss := 0.0
-	for i := range y {
-		ss += (y[i] - fitted.AtVec(i)) * (y[i] - fitted.AtVec(i))
-	}
-	se := func(k int) float64 {
-		if len(y) == p {
-			return nan
-		}
-		return math.Sqrt(ss / float64(len(y)-p) * inverse.At(k, k))
-	}
-	s.Width, s.WidthSE = beta.AtVec(1), se(1)
-	if depth {
-		s.Depth, s.DepthSE = beta.AtVec(2), se(2)
-	}
-	return s
+	return Slope{e[0], se[0], e[1], se[1]}
 }
 
 // verdict says whether a slope is flat, which one up to flatSlope is; a steeper one counts

@@ -7,8 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"gonum.org/v1/gonum/stat/distuv"
-
+	"github.com/etastar/etastar/fitting"
 	"github.com/etastar/etastar/mup"
 	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/trainer/config"
@@ -310,10 +309,11 @@ func newModulewise(trials []trial, s *Sweep, level float64) *Modulewise {
 	if best == nil {
 		return nil
 	}
-	ss := 0.0
+	var differences [][]float64
 	for _, k := range order {
 		row := ModuleRow{Group: k.group, Factor: k.factor, Stage: k.stage, Over: len(by[k]), Loss: meanOf(by[k]), Delta: math.NaN()}
-		for seed, l := range by[k] {
+		for _, seed := range slices.Sorted(maps.Keys(by[k])) {
+			l := by[k][seed]
 			if math.IsInf(l, 0) {
 				row.Diverged++
 			} else {
@@ -321,27 +321,15 @@ func newModulewise(trials []trial, s *Sweep, level float64) *Modulewise {
 			}
 		}
 		if n := len(row.diffs); n > 0 && row.Diverged == 0 {
-			row.Delta = 0
-			for _, d := range row.diffs {
-				row.Delta += d / float64(n)
-			}
-			// The same runs again say nothing of the noise.
-			if slices.ContainsFunc(row.diffs, func(d float64) bool { return d != 0 }) {
-				for _, d := range row.diffs {
-					ss += (d - row.Delta) * (d - row.Delta)
-				}
-				m.DOF += n - 1
-			}
+			row.Delta = fitting.Mean(row.diffs)
+			differences = append(differences, row.diffs)
 		}
 		m.Rows = append(m.Rows, row)
 	}
-	if m.DOF < 1 {
+	var ok bool
+	if m.Noise, m.DOF, m.Bound, ok = fitting.PairedNoise(differences, m.Seeds, level); !ok {
 		return m
 	}
-	m.Noise = math.Sqrt(ss / float64(m.DOF))
-	tests := float64(max(1, len(m.Rows)-1))
-	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(m.DOF)}.Quantile(1 - (1-level)/2/tests)
-	m.Bound = t * m.Noise / math.Sqrt(float64(m.Seeds))
 	for i := range m.Rows {
 		m.Rows[i].judge(m)
 	}
@@ -349,14 +337,11 @@ func newModulewise(trials []trial, s *Sweep, level float64) *Modulewise {
 }
 
 func meanOf(by map[uint64]float64) float64 {
-	if len(by) == 0 {
-		return math.NaN()
-	}
-	sum := 0.0
+	var values []float64
 	for _, seed := range slices.Sorted(maps.Keys(by)) { // in one order, to the bit
-		sum += by[seed]
+		values = append(values, by[seed])
 	}
-	return sum / float64(len(by))
+	return fitting.Mean(values)
 }
 
 // judge says whether a row's difference is more than noise.

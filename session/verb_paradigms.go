@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -502,21 +503,12 @@ func seedNoise(family []config.Run, loss losses) float64 {
 			by[r.LR] = append(by[r.LR], l)
 		}
 	}
-	ss, dof, n := 0.0, 0, 0
-	for _, lr := range slices.Sorted(keys(by)) {
-		mean := 0.0
-		for _, l := range by[lr] {
-			mean += l / float64(len(by[lr]))
-		}
-		for _, l := range by[lr] {
-			ss += (l - mean) * (l - mean)
-		}
-		dof, n = dof+len(by[lr])-1, max(n, len(by[lr]))
+	var groups [][]float64
+	n := 0
+	for _, lr := range slices.Sorted(maps.Keys(by)) {
+		groups, n = append(groups, by[lr]), max(n, len(by[lr]))
 	}
-	if dof < 1 {
-		return math.NaN()
-	}
-	return math.Sqrt(ss / float64(dof) / float64(n))
+	return fitting.StandardError(groups, n)
 }
 
 // compare sets each loss against the lowest of both.
