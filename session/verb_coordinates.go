@@ -290,7 +290,7 @@ func (c *Coordinates) Plots() []Plot {
 	for _, m := range c.Modules {
 		out = append(out, Plot{
 			Name:  fmt.Sprintf("%s: mean |activation|, slope %s ± %s: %s", m.Module, number.Signed(m.Last.Width, 2), number.Fixed(m.Last.WidthSE, 2), m.Verdict),
-			XName: "log₂ d_model", Log: true, Lines: m.widths,
+			Short: m.Module + "  " + number.Signed(m.Last.Width, 2), XName: "log₂ d_model", Log: true, Lines: m.widths,
 		})
 	}
 	return out

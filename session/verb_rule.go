@@ -93,8 +93,8 @@ func ruleParam(doc string) Param {
 	return Param{Name: "rule", Doc: doc + `: a published one, several that cover different dimensions ("mup+horizon_zhou"), a file ("my.toml"), or a value of the verb rule`, Words: mup.Names(), String: true, Input: []string{"rule"}, Stops: mup.Names()}
 }
 
-// maxRuleFile bounds a rule's file.
-const maxRuleFile = 1 << 20
+// maxRuleFile bounds a rule's file, whose text a run's configuration holds.
+const maxRuleFile = 1 << 18
 
 // rule is the rule of a parameter; nil where it is not given.
 func (c *Call) rule(name string) (*mup.Rule, error) {

@@ -45,7 +45,8 @@ type Study interface {
 // Plot is a picture of lines.
 type Plot struct {
 	Name, XName string
-	Log         bool // a logarithmic y axis
+	Short       string // the name where there is little room; "": Name
+	Log         bool   // a logarithmic y axis
 	Lines       []PlotLine
 }
 

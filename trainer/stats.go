@@ -30,7 +30,8 @@ import (
 //	entropy            of the router: −Σ p·ln p of a token over ln E
 //	balance            of the router: the largest expert's share of the tokens over 1/E
 //
-// "layer.3" has the act_rms of the residual stream behind the fourth layer.
+// "layer.3" has the act_rms of the residual stream behind the fourth layer, "residual" its
+// values behind the last.
 type Stats map[string]map[string]rundir.Number
 
 func (s Stats) set(module mup.Module, stat string, v float64) {
@@ -101,14 +102,17 @@ func (g *Group) tensorStats(run int, s Stats) error {
 	all := map[key]*sums{}
 	for i, row := range o.Rows {
 		rms, abs := float64(table[i*kernels.StatFields]), float64(table[i*kernels.StatFields+1])
+		if row.Module == mup.Residual {
+			s.set(mup.Module(fmt.Sprintf("layer.%d", row.Layer)), "act_rms", rms)
+			if row.Layer < g.first.Shape.Layers-1 {
+				continue
+			}
+		}
 		k := key{row.Module, row.Kind}
 		if all[k] == nil {
 			all[k] = &sums{}
 		}
 		all[k].add(rms, abs, float64(row.N))
-		if row.Module == mup.Residual {
-			s.set(mup.Module(fmt.Sprintf("layer.%d", row.Layer)), "act_rms", rms)
-		}
 	}
 	for k, v := range all {
 		switch k.k {

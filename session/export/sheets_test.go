@@ -3,8 +3,12 @@ package export
 import (
 	"bytes"
 	"errors"
+	"math"
 	"strings"
 	"testing"
+
+	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/table"
 )
 
 var sheeted = schema{
@@ -55,5 +59,42 @@ func TestTables(t *testing.T) {
 		if !errors.As(err, &no) {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+// study is one table and one picture.
+type study struct{}
+
+func (study) Summary() string { return "9 of 10 modules are flat" }
+
+func (study) Sheets() []session.Sheet {
+	return []session.Sheet{{Name: "slopes", Heads: []string{"module", "slope"}, Rows: [][]session.Entry{{{Text: "head", Value: math.NaN()}, {Text: "−0.02", Value: -0.0213}}}}}
+}
+
+func (study) Plots() []session.Plot {
+	return []session.Plot{{Name: "a long name", Short: "head", XName: "x", Lines: []session.PlotLine{{Name: "step 1", X: []float64{1, 2}, Y: []float64{3, 4}}}}}
+}
+
+// TestStudy: what a sweep's runs say together stands before the runs, with its numbers in
+// full for programs and its picture on a page.
+func TestStudy(t *testing.T) {
+	v := session.Sweep{Table: &table.Table{}, Study: study{}}
+	blocks := report(v, ".", 10)
+	if l, ok := blocks[0].(line); !ok || l.text != "9 of 10 modules are flat" {
+		t.Errorf("%v", blocks[0])
+	}
+	if g, ok := blocks[1].(*grid); !ok || g.title != "slopes" || g.rows[0][1] != "−0.02" || !g.right[1] || g.right[0] {
+		t.Errorf("%v", blocks[1])
+	}
+	o := encode(&session.Cell{}, v, ".")
+	tables := o["study"].(object)["tables"].([]object)
+	if rows := tables[0]["rows"].([][]any); rows[0][0] != "head" || rows[0][1] != -0.0213 {
+		t.Errorf("%v", tables)
+	}
+	if l := linesOf(study{}); l.Panels[0].Title != "head" || l.Panels[0].Lines[0].Y[1] != 4 {
+		t.Errorf("%+v", l)
+	}
+	if _, ok := encode(&session.Cell{}, session.Sweep{Table: &table.Table{}}, ".")["study"]; ok {
+		t.Error("a sweep without a study has one")
 	}
 }
