@@ -262,7 +262,7 @@ func runsCommand(code *int) *cobra.Command {
 			return nil
 		},
 	}
-	startCmd.Flags().StringVar(&start.Device, "device", trainer.CPU, "what to train on: auto, cpu, gpu, or gpu:1 for the second GPU")
+	startCmd.Flags().StringVar(&start.Device, "device", trainer.Auto, "what to train on: auto, cpu, gpu, or gpu:1 for the second GPU")
 	cmd.AddCommand(startCmd, exportRunCommand(code))
 	return cmd
 }

@@ -206,6 +206,29 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// TestStartAllBesideOthers: what is only watched is neither waited for nor counted.
+func TestStartAllBesideOthers(t *testing.T) {
+	dir := t.TempDir()
+	const line = "s = sweep d_model=8 layers=1 context=16 batch=64 tokens=1k lr=1e-3..1e-1 x2"
+	other := cell(t, openSweep(t, dir, strings.ReplaceAll(line, "1e-3", "2e-3")), "s").Value.(Sweep)
+	if _, err := trainer.Ask(filepath.Join(dir, "theirs"), "sweep", []config.Run{other.Runs[0].Config}); err != nil {
+		t.Fatal(err)
+	}
+	s := openSweep(t, dir, line+"\nall = watch \"runs\"\nothers = watch \"theirs\"")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var said []string
+	if err := s.StartAll(ctx, func(w string) { said = append(said, w) }); err != nil {
+		t.Fatal(err)
+	}
+	if last := said[len(said)-1]; last != "2 of 2 runs are over" {
+		t.Errorf("it ends with %q", last)
+	}
+	if v, ok := cell(t, s, "all").Value.(Sweep); !ok || v.Finished() != 2 {
+		t.Errorf("the watched folder was not looked at again: %+v", cell(t, s, "all"))
+	}
+}
+
 // TestNewerRun: a run directory that a newer version wrote is said to be one, and left
 // alone.
 func TestNewerRun(t *testing.T) {

@@ -110,6 +110,8 @@ func (s *Session) AskRuns(line int, r rundir.Request, only ...string) (int, erro
 	return n, nil
 }
 
+var errBusy = errors.New("the notebook still computes after a minute")
+
 // startNext starts what was planned once the runs before were over: the next stage of a
 // search. It reports whether there was any.
 func (s *Session) startNext(said func(string)) (bool, error) {
@@ -145,12 +147,12 @@ func (s *Session) StartAll(ctx context.Context, said func(string)) error {
 	for {
 		s.Poll()
 		if !s.Wait(time.Minute) {
-			return errors.New("the notebook still computes after a minute")
+			return errBusy
 		}
 		open, total, over := 0, 0, 0
 		for _, c := range s.Cells() {
 			v, ok := c.Value.(Sweep)
-			if !ok {
+			if !ok || v.Watched { // what somebody else started may never end
 				continue
 			}
 			total, over = total+len(v.Runs), over+v.Finished()
@@ -165,6 +167,10 @@ func (s *Session) StartAll(ctx context.Context, said func(string)) error {
 			last = now
 		}
 		if open == 0 {
+			s.Poll() // a cell that watches the same runs may have looked before their end
+			if !s.Wait(time.Minute) {
+				return errBusy
+			}
 			more, err := s.startNext(said)
 			if err != nil || !more {
 				return err

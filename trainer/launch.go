@@ -89,7 +89,7 @@ func Work(ctx context.Context, dir, word string, share int, turns string) (err e
 		return Work(ctx, dir, CPU, share, turns)
 	}
 	if err != nil {
-		return err
+		return leave(dir, share, err)
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	for _, n := range d.notes {
@@ -99,5 +99,36 @@ func Work(ctx context.Context, dir, word string, share int, turns string) (err e
 	if errors.Is(err, context.Canceled) {
 		return nil // told to end; the checkpoints are written
 	}
-	return err
+	if err != nil {
+		return leave(dir, share, err)
+	}
+	return nil
+}
+
+// leave records for runs that wait their turn why their only worker ends without having
+// taken them up, and returns that. Others that share them may still come to them.
+func leave(dir string, share int, why error) error {
+	if share > 1 {
+		return why
+	}
+	for _, s := range rundir.List(dir) {
+		if s.Problem != "" || s.Newer > 0 || s.Status.State != rundir.Queued {
+			continue
+		}
+		out, err := rundir.Open(s.Dir)
+		if errors.Is(err, rundir.ErrLocked) {
+			continue // another worker has taken it up
+		}
+		if err == nil {
+			if st, _ := out.Status(); st.State == rundir.Queued {
+				st.State, st.Reason, st.Resumable = rundir.Interrupted, why.Error(), true
+				err = out.SetStatus(st)
+			}
+			err = errors.Join(err, out.Close())
+		}
+		if err != nil {
+			return errors.Join(why, err)
+		}
+	}
+	return why
 }

@@ -94,14 +94,29 @@ func (t *training) restore(batch []rundir.Summary) error {
 		}
 		first = false
 		if st.Step > 0 || t.runs[i].Origin != nil {
-			note := fmt.Sprintf("goes on from step %d", c.Step)
-			if err := out.Append(rundir.Event{Step: c.Step, Tokens: c.Step * t.runs[i].BatchTokens(), Time: time.Now().UnixMilli(), Note: note}); err != nil {
+			e, err := eventAt(out.Dir(), c.Step)
+			if err != nil {
+				return err
+			}
+			e.Tokens, e.Time, e.Note = c.Step*t.runs[i].BatchTokens(), time.Now().UnixMilli(), fmt.Sprintf("goes on from step %d", c.Step)
+			if err := out.Append(e); err != nil {
 				return err
 			}
 		}
 	}
 	t.from = t.group.Done()
 	return nil
+}
+
+// eventAt is what was recorded of a step: a line that is written again replaces it.
+func eventAt(dir string, step int64) (rundir.Event, error) {
+	events, _, err := rundir.ReadEvents(dir)
+	for _, e := range slices.Backward(events) {
+		if e.Step == step {
+			return e, err
+		}
+	}
+	return rundir.Event{Step: step}, err
 }
 
 // train steps the group until no run is left.
@@ -129,7 +144,8 @@ func (t *training) train(ctx context.Context) error {
 		results, err := t.group.Steps(t.results[:0], t.ahead())
 		t.results = results
 		if err != nil {
-			t.saveAll()
+			// Some of the steps asked for were done, so that no step's number fits the weights:
+			// the runs go on from their last checkpoints.
 			return t.failAll(ctx, err)
 		}
 		if err := t.after(results); err != nil {

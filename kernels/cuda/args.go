@@ -109,6 +109,22 @@ type gemmMapArgs struct {
 	_       [8]byte
 }
 
+type gemmSwiGLUArgs struct {
+	a, wGate, wUp, y, gate, up driver.Map
+	runs                       uint64
+	m, f, k, kept              int32
+	alpha                      float32
+	_                          [36]byte
+}
+
+type gemmSwiGLUGradArgs struct {
+	a, w, gate, up, dGate, dUp driver.Map
+	runs                       uint64
+	m, f, k                    int32
+	alpha                      float32
+	_                          [40]byte
+}
+
 type groupGemmMapArgs struct {
 	a, w driver.Map
 	g    groupGemmArgs

@@ -18,14 +18,19 @@ type Options struct {
 	NoGraphs bool
 	// Portable leaves out the kernels for one generation of cards, which are faster there.
 	Portable bool
+	// OwnProducts leaves out cuBLASLt, which large products go to where it is found and
+	// there are no kernels for the card's generation.
+	OwnProducts bool
 }
 
 // Backend implements [kernels.Backend] on one GPU. It holds the device until Close.
 type Backend struct {
 	device  *driver.Device
 	options Options
+	early   bool // kernels are launched before those before them have ended
 	kernels map[string]kernel
 	code    *code // belongs to the device's thread
+	blas    *products
 }
 
 var _ kernels.Backend = (*Backend)(nil)
@@ -52,7 +57,23 @@ func New(o Options) (*Backend, error) {
 		return nil, fmt.Errorf("cuda backend: device %d, %s, has compute capability %d.%d; at least %d.0 is needed",
 			o.Device, d.Info.Name, d.Info.Major, d.Info.Minor, oldest)
 	}
-	return &Backend{device: d, options: o, kernels: images.kernels(), code: newCode(images)}, nil
+	b := &Backend{device: d, options: o, kernels: images.kernels()}
+	err = d.Do(func(c *driver.Context) error {
+		b.early = d.Info.Major >= hopper && c.Overlaps()
+		if !b.hopper() && !o.OwnProducts {
+			b.blas = openProducts(c)
+		}
+		return nil
+	})
+	if err != nil {
+		d.Close()
+		return nil, fmt.Errorf("cuda backend: %w", err)
+	}
+	if b.early {
+		images = images.early()
+	}
+	b.code = newCode(images)
+	return b, nil
 }
 
 // Name is cuda/, the device and its architecture, such as cuda/NVIDIA H200/sm_90.
@@ -61,8 +82,14 @@ func (b *Backend) Name() string {
 	if b.options.Portable && b.device.Info.Major == hopper {
 		name += "/portable"
 	}
+	if b.blas != nil {
+		name += "/cublasLt " + driver.BLASVersion(b.blas.library.Version)
+	}
 	return name
 }
+
+// hopper reports whether the kernels of sm_90a are used.
+func (b *Backend) hopper() bool { return b.device.Info.Major == hopper && !b.options.Portable }
 
 // Info describes the device.
 func (b *Backend) Info() driver.Info { return b.device.Info }
@@ -88,7 +115,7 @@ func (b *Backend) Bytes(runs int, programs ...*kernels.Program) (int64, error) {
 }
 
 func (b *Backend) target() target {
-	return target{b.kernels, b.device.Info.SMs, b.device.Info.Major == hopper && !b.options.Portable}
+	return target{kernels: b.kernels, sms: b.device.Info.SMs, hopper: b.hopper(), blas: b.blas != nil}
 }
 
 // Load allocates the memory of the runs, zeroed.
@@ -106,7 +133,7 @@ func (b *Backend) Load(runs int, programs ...*kernels.Program) (kernels.Machine,
 
 // Close gives the device back. Machines must have been closed before.
 func (b *Backend) Close() error {
-	err := b.device.Do(b.code.unload)
+	err := b.device.Do(func(c *driver.Context) error { return errors.Join(b.code.unload(c), b.blas.close()) })
 	b.device.Close()
 	return err
 }

@@ -16,7 +16,8 @@ type launch struct {
 	shared int // bytes
 	args   []byte
 	run    int
-	once   bool // for what all runs share: one slot
+	once   bool            // for what all runs share: one slot
+	blas   *multiplication // instead of a kernel
 	// spread > 0: as many blocks in x as divide this number among the runs, at most grid's.
 	spread int
 }
@@ -26,6 +27,7 @@ type target struct {
 	kernels map[string]kernel // that exist
 	sms     int               // multiprocessors
 	hopper  bool              // takes the kernels of sm_90a
+	blas    bool              // has cuBLASLt
 }
 
 // bound is a limit on host-written numbers that a program uses as row numbers.
@@ -40,9 +42,10 @@ type bound struct {
 // compiled is a program as launches.
 type compiled struct {
 	program  *kernels.Program
+	steps    []step
 	launches []launch
 	bounds   []bound
-	work     []int64 // bytes of working memory a run, by operation
+	work     []int64 // bytes of working memory a run, by step
 	workAt   []int64 // where it lies, from the beginning of scratch
 	scratch  places
 	separate bool // has launches for one run alone
@@ -73,8 +76,9 @@ type compiler struct {
 	ropes     map[ropeKey]uint64
 	shareWork int64 // most that an operation wants of shared working memory
 
-	// Of the program and operation at hand.
+	// Of the program, step and operation at hand.
 	to      *compiled
+	step    int
 	op      int
 	workUse int64
 	shareAt int64
@@ -179,8 +183,8 @@ func (c *compiler) settle(programs []*kernels.Program) {
 		}
 	}
 	for _, p := range programs {
-		for i := range p.Ops() {
-			for _, a := range p.Accesses(i) {
+		for _, s := range c.fuse(p) {
+			for _, a := range s.accesses {
 				info, _ := c.space.Info(a.Buffer)
 				if c.forms[info.Root-1] == 0 {
 					// Whoever writes and reads it takes both: less to move.
@@ -192,23 +196,23 @@ func (c *compiler) settle(programs []*kernels.Program) {
 }
 
 func (c *compiler) compile(p *kernels.Program, sized *compiled) (*compiled, error) {
-	c.to = &compiled{program: p}
+	c.to = &compiled{program: p, steps: c.fuse(p)}
 	if sized != nil {
 		c.to.work, c.to.workAt, c.to.scratch = sized.work, sized.workAt, sized.scratch
 	}
-	for i := range p.Ops() {
-		c.op, c.workUse, c.shareAt, c.written, c.err = i, 0, 0, nil, nil
-		if err := c.operation(p.Op(i)); err != nil {
-			return nil, fmt.Errorf("program %s: op %d: %w", p.Name(), i, err)
+	for i, s := range c.to.steps {
+		c.step, c.op, c.workUse, c.shareAt, c.written, c.err = i, s.op, 0, 0, nil, nil
+		if err := c.do(p, s); err != nil {
+			return nil, fmt.Errorf("program %s: op %d: %w", p.Name(), s.op, err)
 		}
 		c.convert()
 		if c.err != nil {
-			return nil, fmt.Errorf("program %s: op %d: %w", p.Name(), i, c.err)
+			return nil, fmt.Errorf("program %s: op %d: %w", p.Name(), s.op, c.err)
 		}
 		if sized == nil {
 			c.to.work = append(c.to.work, c.workUse)
 		} else if c.workUse != sized.work[i] || c.shareAt > c.layout.workBytes {
-			return nil, fmt.Errorf("program %s: op %d: takes %d bytes of working memory, not %d", p.Name(), i, c.workUse, sized.work[i])
+			return nil, fmt.Errorf("program %s: op %d: takes %d bytes of working memory, not %d", p.Name(), s.op, c.workUse, sized.work[i])
 		}
 		c.shareWork = max(c.shareWork, c.shareAt)
 	}
@@ -308,6 +312,19 @@ func (c *compiler) outBoth(b kernels.Buffer) (r, copied ref) {
 	return r, copied
 }
 
+// outKept writes the buffer in every form it has.
+func (c *compiler) outKept(b kernels.Buffer) (r, copied ref) {
+	f := c.forms[c.info(b).Root-1]
+	c.written = append(c.written, output{b, f})
+	if c.phase != asking && f&wide != 0 {
+		r = c.ref(b, wide)
+	}
+	if c.phase != asking && f&narrow != 0 {
+		copied = c.ref(b, narrow)
+	}
+	return r, copied
+}
+
 // offset is where a buffer begins: from the base for shared ones, else from its run.
 func (c *compiler) offset(b kernels.Buffer, f form) int64 {
 	info := c.info(b)
@@ -352,7 +369,7 @@ func (c *compiler) tmpBytes(bytes int64, f form) ref {
 	if c.phase != placing {
 		return ref{}
 	}
-	return c.inRun(c.layout.scratch+c.to.workAt[c.op]+at, f)
+	return c.inRun(c.layout.scratch+c.to.workAt[c.step]+at, f)
 }
 
 // tmp64 takes n float64 of working memory a run.

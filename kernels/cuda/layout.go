@@ -132,8 +132,8 @@ func (c *compiled) place(space *kernels.Space, forms []form) int64 {
 		put = append(put, func() { *at = b.at })
 		return b
 	}
-	for i := range c.program.Ops() {
-		for _, a := range c.program.Accesses(i) {
+	for i, s := range c.steps {
+		for _, a := range s.accesses {
 			info, _ := space.Info(a.Buffer)
 			if info.Class != kernels.Scratch {
 				continue

@@ -214,8 +214,8 @@ func (m *Machine) graph(d *driver.Context, c *compiled) (driver.Graph, error) {
 		return g, nil
 	}
 	// Code must be on the device before: loading it may wait for the stream.
-	for _, l := range c.launches {
-		if _, err := m.backend.code.function(d, l.kernel, l.shared); err != nil {
+	for i := range c.launches {
+		if err := m.prepare(d, &c.launches[i]); err != nil {
 			return 0, err
 		}
 	}
@@ -257,10 +257,27 @@ func (m *Machine) record(d *driver.Context, c *compiled) error {
 	return nil
 }
 
+// prepare gets what a launch needs.
+func (m *Machine) prepare(d *driver.Context, l *launch) error {
+	if l.blas != nil {
+		_, err := m.backend.blas.plan(l.blas.product)
+		return err
+	}
+	_, err := m.backend.code.function(d, l.kernel, l.shared)
+	return err
+}
+
 func (m *Machine) launch(d *driver.Context, l *launch, grid [3]int) error {
+	if l.blas != nil {
+		return m.backend.blas.multiply(l.blas, m.stream)
+	}
 	f, err := m.backend.code.function(d, l.kernel, l.shared)
 	if err == nil {
-		err = d.Launch(f, grid, [3]int{l.block, 1, 1}, l.shared, m.stream, l.args)
+		start := d.Launch
+		if m.backend.early {
+			start = d.LaunchEarly
+		}
+		err = start(f, grid, [3]int{l.block, 1, 1}, l.shared, m.stream, l.args)
 	}
 	if err == nil && m.backend.options.NoGraphs {
 		err = d.Synchronize(m.stream)

@@ -1,7 +1,9 @@
 package cuda
 
 import (
+	"errors"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -61,7 +63,7 @@ func TestTrains(t *testing.T) {
 		for step := range loss {
 			for run := range numbers {
 				// Later on, rounding has changed which experts some tokens go to.
-				lossTol, normTol := 4e-3, 4e-2
+				lossTol, normTol := 6e-3, 4e-2
 				if c.shape.experts > 0 && step > 2 {
 					lossTol, normTol = 2e-2, 0.2
 				}
@@ -86,6 +88,47 @@ func TestTrains(t *testing.T) {
 		check(t, mc.ReadFloats(after, m.tokenLoss, 1))
 		if !slices.Equal(before, after) {
 			t.Error("evaluation and training do not give the same losses")
+		}
+	}
+}
+
+// TestSlices: a product whose inner axis is cut has the same bits in blocks of their own as
+// in one block after another, which is how many runs are done.
+func TestSlices(t *testing.T) {
+	b := gpu(t)
+	for _, size := range [][3]int{{768, 256, 8192}, {1536, 256, 8192}, {200, 136, 4000}} {
+		m, n, k := size[0], size[1], size[2]
+		s := kernels.NewSpace()
+		x, w, y := s.Float("x", kernels.PerRun, k, m), s.Float("w", kernels.PerRun, k, n), s.Float("y", kernels.PerRun, m, n)
+		r := s.Record("product")
+		r.Add(kernels.MatMul{Y: y, A: x, B: w, TransA: true, Add: true})
+		p, err := r.Build()
+		check(t, err)
+		var want []float32
+		for _, runs := range []int{1, 3, 8, 24} {
+			mc, err := b.Load(runs, p)
+			check(t, err)
+			rng := rand.New(rand.NewPCG(9, uint64(m)))
+			values := func(n int) []float32 {
+				v := make([]float32, n)
+				for i := range v {
+					v[i] = float32(rng.NormFloat64())
+				}
+				return v
+			}
+			vx, vw, vy := values(k*m), values(k*n), values(m*n)
+			for run := range runs {
+				check(t, errors.Join(mc.WriteFloats(x, run, vx), mc.WriteFloats(w, run, vw), mc.WriteFloats(y, run, vy)))
+			}
+			check(t, errors.Join(mc.Execute(p), mc.Execute(p)))
+			got := make([]float32, m*n)
+			check(t, mc.ReadFloats(got, y, runs-1))
+			if want == nil {
+				want = got
+			} else if !slices.Equal(got, want) {
+				t.Errorf("%v: other bits with %d runs than alone", size, runs)
+			}
+			check(t, mc.Close())
 		}
 	}
 }

@@ -101,13 +101,14 @@ func embedPiece(n int) int {
 }
 
 func (c *compiler) embedGrad(o kernels.EmbedGrad) {
-	table, dy := c.info(o.DTable), c.info(o.DY)
-	n, d, v := dy.Rows(), dy.Cols(), table.Rows()
+	table, in := c.info(o.DTable), c.info(o.DY)
+	n, d, v := in.Rows(), in.Cols(), table.Rows()
 	c.rowsOf("EmbedGrad: token", o.Tokens, v, false)
 	piece := embedPiece(n)
 	pieces := ceil(n, piece)
+	dy, kind := c.inAny(o.DY)
 	a := embedGradArgs{
-		dtable: c.out32(o.DTable), dy: c.in32(o.DY), work: c.tmp(int64(pieces)*2*int64(d), wide),
+		dtable: c.out32(o.DTable), dy: dy, work: c.tmp(int64(pieces)*2*int64(d), wide),
 		order: c.sharedTmp(int64(n) * 4), sorted: c.sharedTmp(int64(n) * 4), first: c.sharedTmp(int64(v+1) * 4),
 		n: int32(n), d: int32(d), v: int32(v), piece: int32(piece), scale: one(o.Scale),
 	}
@@ -116,10 +117,10 @@ func (c *compiler) embedGrad(o kernels.EmbedGrad) {
 		index := tokenIndexArgs{tokens: tokens, order: a.order, sorted: a.sorted, first: a.first, n: a.n, v: a.v}
 		c.once(run, "token_index", max(ceil(v, 256), min(v, 128)), raw(&index))
 		if c.quads(d, a.dtable, a.dy) {
-			c.addFor(run, "embed_grad", ceil(pieces*(d/4), 128), 1, raw(&a))
+			c.addFor(run, "embed_grad"+kind, ceil(pieces*(d/4), 128), 1, raw(&a))
 			c.addFor(run, "embed_grad_finish", pieces, ceil(d, 128), raw(&a))
 		} else {
-			c.addFor(run, "embed_grad_any", ceil(pieces*d, 128), 1, raw(&a))
+			c.addFor(run, "embed_grad_any"+kind, ceil(pieces*d, 128), 1, raw(&a))
 			c.addFor(run, "embed_grad_finish_any", pieces, ceil(d, 32), raw(&a))
 		}
 	})
@@ -158,9 +159,9 @@ func (c *compiler) rmsNorm(o kernels.RMSNorm) {
 func (c *compiler) rmsNormGrad(o kernels.RMSNormGrad) {
 	x := c.info(o.X)
 	n, d := x.Rows(), x.Cols()
-	blocks := min(ceil(n, 16), 528)
+	blocks := min(ceil(n, 16), 396) // three for each multiprocessor of a large card
 	dy, kind := c.inAny(o.DY)
-	dx, dx16 := c.outBoth(o.DX)
+	dx, dx16 := c.outKept(o.DX)
 	a := rmsNormGradArgs{
 		dx: dx, dx16: dx16, dy: dy, x: c.in32(o.X), gain: c.in32(o.Gain), rstd: c.in32(o.RStd), dgain: c.out32(o.DGain),
 		work: c.tmp(int64(blocks)*int64(d), wide), runs: c.slots(), n: int32(n), d: int32(d), add: flag(o.Add), blocks: int32(blocks),

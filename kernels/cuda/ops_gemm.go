@@ -73,21 +73,30 @@ func (c *compiler) gemm(p product) {
 	if p.ldc > 0 {
 		a.ldc = int32(p.ldc)
 	}
-	t, slices, kSlice := c.pick(p.m, p.n, p.k)
+	vector := vectors([]ref{p.a, p.b}, int(a.lda), int(a.ldb)) && (!p.transA || !p.transB)
+	onHopper := vector && c.hopperMatrices(p.a, p.b)
+	if !onHopper && c.multiplyEach(p, int(a.lda), int(a.ldb), int(a.ldc)) {
+		return
+	}
+	inOrder := p.kind == suffix(wide) && p.n%4 == 0 && a.ldc%4 == 0
+	t, slices, kSlice, apart := c.pick(p.m, p.n, p.k, onHopper && inOrder)
 	a.slices, a.kSlice = int32(slices), int32(kSlice)
 	kind := p.kind
-	if slices > 1 {
+	if apart > 1 {
 		a.work, kind = c.tmp(int64(slices)*int64(p.m)*int64(p.n), wide), suffix(wide)
 	}
-	vector := vectors([]ref{p.a, p.b}, int(a.lda), int(a.ldb)) && (!p.transA || !p.transB)
 	blocks := func(t tile) int { return ceil(p.m, t.bm) * ceil(p.n, t.bn) }
-	if vector && c.hopperMatrices(p.a, p.b) {
+	if onHopper {
 		g := gemmMapArgs{g: a, a: c.mapOf(p.a, order(p.m, p.k, p.transA), int(a.lda)), b: c.mapOf(p.b, order(p.k, p.n, p.transB), int(a.ldb))}
 		if kind == suffix(narrow) && !p.add && p.n%8 == 0 && p.c.stride > 0 && vectors([]ref{p.c}, int(a.ldc)) {
 			g.c = c.mapOf(p.c, [2]int{p.m, p.n}, int(a.ldc))
 		}
-		c.add("gemm_sm90_"+string(trans)+"_"+t.name+kind, blocks(t), slices, raw(&g))
-		c.last().shared, c.last().spread = t.shared, max(1, t.resident*c.target.sms/slices)
+		name := t.name
+		if name == hopperTiles[0].name && kind == suffix(narrow) && p.k >= longInner && !p.transA {
+			name += "_long"
+		}
+		c.add("gemm_sm90_"+string(trans)+"_"+name+kind, blocks(t), apart, raw(&g))
+		c.last().shared, c.last().spread = t.shared, max(1, t.resident*c.target.sms/apart)
 	} else {
 		if !vector {
 			t = anyTile
@@ -97,7 +106,7 @@ func (c *compiler) gemm(p product) {
 		c.add("gemm_"+string(trans)+"_"+t.name+kind, blocks(t), slices, raw(&a))
 		c.last().shared = t.shared
 	}
-	if slices > 1 {
+	if apart > 1 {
 		part := 1024
 		if slices > 8 {
 			part = 128

@@ -7,9 +7,10 @@ import (
 )
 
 // headElements bounds the logits of a run that exist at once, unless that leaves too few
-// rows for a product.
+// rows for a product. The weights' gradient is read and written once for each part, so
+// small parts cost time.
 const (
-	headElements = 32 << 20
+	headElements = 128 << 20
 	headMinRows  = 512
 )
 

@@ -9,7 +9,7 @@ import (
 )
 
 func TestMatMul(t *testing.T) {
-	for i, s := range [][3]int{{1, 1, 1}, {64, 64, 64}, {200, 72, 136}, {130, 257, 65}, {33, 300, 1030}, {512, 384, 2048}, {24, 40, 4096}} {
+	for i, s := range [][3]int{{1, 1, 1}, {64, 64, 64}, {200, 72, 136}, {130, 257, 65}, {33, 300, 1030}, {512, 384, 2048}, {24, 40, 4096}, {1000, 520, 600}} {
 		for v := range 8 {
 			m, n, k, ta, tb, add := s[0], s[1], s[2], v&1 > 0, v&2 > 0, v&4 > 0
 			t.Run(fmt.Sprint(m, n, k, ta, tb, add), func(t *testing.T) {
@@ -79,6 +79,29 @@ func TestSwiGLU(t *testing.T) {
 		x, n := r.scaled("X", 3, 50, 2*f), 50
 		r.run(kernels.SwiGLU{Y: r.out("Y", half, n, f), X: x},
 			kernels.SwiGLUGrad{DX: r.out("DX", half, n, 2*f), DY: r.in("DY", n, f), X: x})
+	}
+}
+
+// TestProductSwiGLU: what is done in one go gives what the operations give one by one.
+func TestProductSwiGLU(t *testing.T) {
+	for i, s := range [][3]int{{1, 8, 8}, {200, 72, 40}, {130, 128, 64}, {515, 264, 200}, {77, 100, 24}} {
+		for _, kept := range []bool{false, true} {
+			r := newRig(t, uint64(i))
+			n, f, d := s[0], s[1], s[2]
+			gateUp, dact := r.space.Float("gate up", kernels.Scratch, n, 2*f), r.space.Float("dact", kernels.Scratch, n, f)
+			x, w := r.in("X", n, d), r.in("W", 2*f, d)
+			ops := []kernels.Op{
+				kernels.MatMul{Y: gateUp, A: x, B: w, TransB: true, Alpha: 0.5},
+				kernels.SwiGLU{Y: r.out("Act", 2*half, n, f), X: gateUp},
+			}
+			if kept {
+				dy, down := r.in("DY", n, d), r.in("Down", d, f)
+				ops = append(ops, kernels.MatMul{Y: dact, A: dy, B: down, Alpha: 0.25},
+					kernels.MatMul{Y: r.compare(r.in("DDown", d, d), 2*half), A: dy, B: x, TransA: true, Add: true},
+					kernels.SwiGLUGrad{DX: r.out("DGateUp", 3*half, n, 2*f), DY: dact, X: gateUp})
+			}
+			r.run(ops...)
+		}
 	}
 }
 

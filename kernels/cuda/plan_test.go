@@ -43,6 +43,26 @@ func TestImages(t *testing.T) {
 	}
 }
 
+// TestEarly: every kernel waits for the one before it, in a version and for cards that know
+// how, before its first instruction.
+func TestEarly(t *testing.T) {
+	all, err := loadImages()
+	check(t, err)
+	for name, text := range all.early() {
+		_, body, _ := bytes.Cut(text, []byte("\n{\n"))
+		declared, _, found := bytes.Cut(body, []byte("\tgriddepcontrol.wait;\n"))
+		for _, line := range bytes.Split(bytes.TrimSpace(declared), []byte("\n")) {
+			if !found || !bytes.HasPrefix(bytes.TrimSpace(line), []byte(".")) {
+				t.Errorf("kernel %s does not wait before %q", name, line)
+				break
+			}
+		}
+		if bytes.Contains(text, []byte("sm_80")) || bytes.Contains(text, []byte(".version 7.0")) {
+			t.Errorf("kernel %s is for older cards", name)
+		}
+	}
+}
+
 // TestGenerated: the committed PTX is what the sources compile to.
 func TestGenerated(t *testing.T) {
 	if _, err := exec.LookPath("clang++-19"); err != nil {
@@ -174,7 +194,7 @@ func TestForms(t *testing.T) {
 	check(t, err)
 	want := map[string]form{
 		"train.embedded": wide, "train.1.att.norm.sum": wide, "train.0.att.norm.y": narrow, "train.0.att.qkv.y": narrow,
-		"train.0.att.lse": wide, "train.0.att.out": narrow, "train.0.mlp.gu": narrow, "train.dh": wide | narrow, "train.dout": narrow,
+		"train.0.att.lse": wide, "train.0.att.out": narrow, "train.0.mlp.gu": narrow, "train.dh": narrow, "train.dout": narrow,
 		"embed": wide, "head": wide | narrow, "0.att.qkv": wide | narrow, "0.att.qkv.g": wide, "0.att.norm": wide, "0.mlp.up.m": wide,
 		"token loss": wide, "tokens": wide,
 	}
@@ -208,9 +228,9 @@ func testFinish(t *testing.T, on target, s shape, most int) {
 	list, err := c.finish(1<<40, sized)
 	check(t, err)
 	for i, p := range list {
-		if len(p.launches) < p.program.Ops() || len(p.launches) != len(sized[i].launches) {
-			t.Errorf("program %s: %d launches, %d when it was sized, for %d operations",
-				p.program.Name(), len(p.launches), len(sized[i].launches), p.program.Ops())
+		if len(p.launches) < len(p.steps) || len(p.launches) != len(sized[i].launches) {
+			t.Errorf("program %s: %d launches, %d when it was sized, for %d steps",
+				p.program.Name(), len(p.launches), len(sized[i].launches), len(p.steps))
 		}
 		for _, l := range p.launches {
 			if l.shared > most || l.block < 32 || l.block > 1024 {
@@ -261,10 +281,16 @@ func TestPick(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			m, n, k := rapid.IntRange(1, 5000).Draw(t, "m"), rapid.IntRange(1, 5000).Draw(t, "n"), rapid.IntRange(1, 70000).Draw(t, "k")
 			one, many := &compiler{target: target, runs: 1}, &compiler{target: target, runs: rapid.IntRange(2, 40).Draw(t, "runs")}
-			_, slices, size := one.pick(m, n, k)
-			_, others, same := many.pick(m, n, k)
+			inOrder := rapid.Bool().Draw(t, "in order")
+			_, slices, size, apart := one.pick(m, n, k, inOrder)
+			_, others, same, together := many.pick(m, n, k, inOrder)
 			if slices != others || size != same {
 				t.Fatalf("%d pieces of %d for one run, %d of %d for %d", slices, size, others, same, many.runs)
+			}
+			for _, blocks := range []int{apart, together} {
+				if blocks != slices && (blocks != 1 || !inOrder || slices > maxInOrder) {
+					t.Fatalf("%d blocks of %d pieces", blocks, slices)
+				}
 			}
 			if slices < 1 || slices*size < k || (slices-1)*size >= k || slices > 1 && size%sliceStep != 0 {
 				t.Fatalf("%d pieces of %d for %d", slices, size, k)

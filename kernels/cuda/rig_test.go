@@ -14,7 +14,7 @@ import (
 )
 
 // The tests on the device share its backends: the one that takes what is fastest, and
-// the one with the kernels for every card where that is another.
+// those with the kernels for every card where that is another, without cuBLASLt and with.
 var device struct {
 	once     sync.Once
 	backends []*Backend
@@ -25,8 +25,8 @@ var device struct {
 func gpus(t testing.TB) []*Backend {
 	t.Helper()
 	device.once.Do(func() {
-		for _, portable := range []bool{false, true} {
-			b, err := New(Options{Portable: portable})
+		for _, o := range []Options{{}, {Portable: true, OwnProducts: true}, {Portable: true}} {
+			b, err := New(o)
 			if err != nil {
 				device.err = err
 				return

@@ -19,15 +19,19 @@ var (
 	anyTile     = tile{name: "any", bm: 64, bn: 64, shared: 32768}
 	tiles       = []tile{{"128x128", 128, 128, 98304, 2, 1.1, 2.5}, {"64x64", 64, 64, 49152, 4, 0.62, 1.5}}
 	hopperTiles = []tile{
-		{"128x256", 128, 256, 232448, 1, 0.72, 2.1},
-		{"128x128", 128, 128, 206848, 1, 0.42, 3},
-		{"128x64", 128, 64, 108544, 2, 0.76, 0.7},
+		{"128x256", 128, 256, 232448, 1, 0.72, 1.8},
+		{"128x128", 128, 128, 206848, 1, 0.42, 1.5},
+		{"128x128", 128, 128, 115712, 2, 0.8, 1.5},
+		{"128x64", 128, 64, 115712, 2, 0.76, 0.7},
 		{"64x64", 64, 64, 206848, 1, 0.22, 0.9},
 	}
 	hopperGroupTiles = []tile{
 		{"128x256", 128, 256, 232448, 1, 0.72, 3}, {"128x128", 128, 128, 108544, 2, 0.84, 4}, {"64x128", 64, 128, 108544, 2, 0.6, 2},
 	}
 )
+
+// longInner is from which inner axis on the largest tile has a kernel of its own.
+const longInner = 1024
 
 // Splitting the inner axis: pieces of at least minSlice, in steps of sliceStep.
 const (
@@ -44,25 +48,59 @@ func split(k, s int) (slices, kSlice int) {
 	return ceil(k, size), size
 }
 
-// cost is about how long a product takes, in microseconds.
-func (c *compiler) cost(t tile, m, n, k, runs, cut int) float64 {
+// Memory: bytes a microsecond, and what of it the L2 cache keeps between a block's tiles.
+const (
+	bandwidth = 2.5e6
+	cacheKept = 24 << 20
+)
+
+// maxInOrder is how many slices gemm_reduce adds up one after another.
+const maxInOrder = 8
+
+// cost is about how long a product takes, in microseconds, its pieces of the inner axis in
+// blocks of their own or one after another in a block.
+func (c *compiler) cost(t tile, m, n, k, runs, cut int, apart bool) float64 {
 	slices, kSlice := split(k, cut)
-	number, slots := ceil(m, t.bm)*ceil(n, t.bn), c.target.sms*t.resident
-	rounds, reduce, rate := ceil(number*runs*slices, slots), 0.5, 3e6
-	if c.target.hopper {
-		blocks := min(number, max(1, slots/(slices*runs)))
-		rounds, reduce, rate = ceil(number, blocks)*ceil(blocks*slices*runs, slots), 0.4, 0.9e6
+	each := 1 // blocks of a tile
+	if apart {
+		each = slices
 	}
-	us := float64(rounds) * (float64(ceil(kSlice, sliceStep))*t.step + t.end)
-	if slices > 1 {
+	rows, columns := ceil(m, t.bm), ceil(n, t.bn)
+	number, slots := rows*columns, c.target.sms*t.resident
+	blocks, rounds, reduce, rate := number, ceil(number*runs*each, slots), 0.5, 3e6
+	if c.target.hopper {
+		blocks = min(number, max(1, slots/(each*runs)))
+		rounds, reduce, rate = ceil(number, blocks)*ceil(blocks*each*runs, slots), 0.4, 0.9e6
+	}
+	once := float64(ceil(kSlice, sliceStep))*t.step + t.end
+	us := max(float64(rounds*slices/each)*once, traffic(t, m, n, k, blocks, runs)/bandwidth)
+	if each > 1 {
 		us += reduce + float64(runs)*float64(m)*float64(n)*float64(4*slices+8)/rate
 	}
 	return us
 }
 
-// pick chooses how to cut the inner axis, and the tile. The cut decides the order of sums,
-// so it goes by one run alone; the tile does not change the order, and goes by all runs.
-func (c *compiler) pick(m, n, k int) (t tile, slices, kSlice int) {
+// traffic is about how many bytes of the operands come from memory. Blocks go through
+// bands of eight rows of tiles, column by column: what they read again later may have left
+// the cache.
+func traffic(t tile, m, n, k, blocks, runs int) float64 {
+	rows, columns := ceil(m, t.bm), ceil(n, t.bn)
+	high := min(rows, 8)
+	again := func(size, times int) float64 {
+		bytes := 2 * float64(size) * float64(k) * float64(runs)
+		if 2*size*k*runs > cacheKept {
+			bytes *= float64(times)
+		}
+		return bytes
+	}
+	atOnce := min(high, blocks)
+	return float64(ceil(m, high*t.bm))*again(min(m, high*t.bm), ceil(columns, max(1, blocks/high))) + again(n, ceil(rows, atOnce))
+}
+
+// pick chooses how to cut the inner axis, the tile, and into how many blocks a tile goes:
+// one for each piece, or one. The cut decides the order of sums, so it goes by one run
+// alone; the rest does not change the order, and goes by all runs. inOrder allows one block.
+func (c *compiler) pick(m, n, k int, inOrder bool) (t tile, slices, kSlice, apart int) {
 	list := tiles
 	if c.target.hopper {
 		list = hopperTiles
@@ -75,13 +113,21 @@ func (c *compiler) pick(m, n, k int) (t tile, slices, kSlice int) {
 			if s > 1 && s > k/minSlice {
 				continue
 			}
-			if us := c.cost(t, m, n, k, 1, s); us < least {
+			if us := c.cost(t, m, n, k, 1, s, true); us < least {
 				least, cut = us, s
 			}
 		}
 	}
 	slices, kSlice = split(k, cut)
-	return c.cheapest(list, func(t tile) float64 { return c.cost(t, m, n, k, c.runs, cut) }), slices, kSlice
+	apart = slices
+	cost := func(apart bool) func(tile) float64 {
+		return func(t tile) float64 { return c.cost(t, m, n, k, c.runs, cut, apart) }
+	}
+	t = c.cheapest(list, cost(true))
+	if one := c.cheapest(list, cost(false)); inOrder && slices > 1 && slices <= maxInOrder && cost(false)(one) < cost(true)(t) {
+		t, apart = one, 1
+	}
+	return t, slices, kSlice, apart
 }
 
 func (c *compiler) cheapest(list []tile, cost func(tile) float64) tile {

@@ -54,13 +54,13 @@ func Doctor(w io.Writer, m trainer.Machine) {
 		line("NVML", "%s", g.NVML)
 	}
 	if len(g.BLAS) > 0 {
-		line("cuBLASLt", "%s", strings.Join(g.BLAS, ", "))
+		line("cuBLASLt", "%s; for large products on other cards than Hopper", strings.Join(g.BLAS, ", "))
 	} else {
 		line("cuBLASLt", "not found, and not needed; looked in %s", strings.Join(g.Looked, ", "))
 	}
 	switch {
 	case g.Err == nil && len(g.Devices) > 0:
-		line("sweeps", "train on the processor; device=gpu takes the GPU")
+		line("sweeps", "train on the GPU; device=cpu takes the processor")
 	default:
 		line("sweeps", "train on the processor")
 	}

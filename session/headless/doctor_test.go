@@ -43,8 +43,8 @@ driver     libcuda.so.1, CUDA 13.0
 GPU 0      NVIDIA H200, sm_90, 132 multiprocessors, 150 GB, 140 of them free
            now 3% busy, 77 W, 30 °C, 1 process on it
 NVML       libnvidia-ml.so.1
-cuBLASLt   libcublasLt.so.13
-sweeps     train on the processor; device=gpu takes the GPU
+cuBLASLt   libcublasLt.so.13; for large products on other cards than Hopper
+sweeps     train on the GPU; device=cpu takes the processor
 `
 	if got != want {
 		t.Errorf("with a GPU:\n%s\nwant\n%s", got, want)

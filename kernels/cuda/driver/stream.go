@@ -11,10 +11,10 @@ type (
 )
 
 const (
-	streamNonBlocking  = 1
-	eventDefault       = 0
-	captureThreadLocal = 1
-	notReady           = 600 // CUDA_ERROR_NOT_READY
+	streamNonBlocking = 1
+	eventDefault      = 0
+	captureRelaxed    = 2   // cuBLASLt loads code when it is first needed
+	notReady          = 600 // CUDA_ERROR_NOT_READY
 )
 
 // NewStream makes a stream that waits for no other.
@@ -80,7 +80,7 @@ func (c *Context) Elapsed(from, until Event) (float64, error) {
 // Capture records what f puts into the stream as a graph instead of executing it, and
 // returns its number of nodes.
 func (c *Context) Capture(s Stream, f func() error) (g Graph, nodes int, err error) {
-	if err := c.api.check(call(c.api.streamCapture, uintptr(s), captureThreadLocal), "starting to capture a graph"); err != nil {
+	if err := c.api.check(call(c.api.streamCapture, uintptr(s), captureRelaxed), "starting to capture a graph"); err != nil {
 		return 0, 0, err
 	}
 	failed := f()

@@ -43,7 +43,7 @@ struct TokenIndexArgs {
   int n, v;
 };
 
-// embed_grad: dtable[t] += scale·Σ dy[rows of t], dtable float32, dy float32 [n,d]. Tokens
+// embed_grad: dtable[t] += scale·Σ dy[rows of t], dtable float32, dy either [n,d]. Tokens
 // are far from evenly spread (a space can be 15% of a batch): the work is cut in pieces
 // of a fixed number of rows, and embed_grad_finish adds up the tokens that have several.
 // work is float32 [ceil(n/piece), 2, d] a run.
@@ -64,8 +64,9 @@ struct RMSNormArgs {
   float residualScale, eps;
 };
 
-// rmsnorm_grad: dy either, x float32, dx float32 (+= with add) with its T16 copy. The
-// gain's gradient goes through work, float32 [rmsnormGradBlocks(n), d] a run, and is
+// rmsnorm_grad: dy either, x float32, dx (+= with add) float32 with its T16 copy, or T16
+// alone (dx null). The
+// gain's gradient goes through work, float32 [blocks, d] a run, and is
 // added to dgain by rmsnorm_grad_gain with the same arguments.
 struct RMSNormGradArgs {
   Ref dx, dx16, dy, x, gain, rstd, dgain, work;
@@ -148,6 +149,24 @@ struct alignas(64) TensorMap {
 struct GemmMapArgs {
   TensorMap a, b, c;
   GemmArgs g;
+};
+
+// gemm_swiglu: gate = alpha·A·Wgᵀ and up = alpha·A·Wuᵀ, y = silu(gate)·up [m,f]; A [m,k],
+// wGate and wUp [f,k] are halves of one matrix, as gate and up [m,f] are, which are written
+// where kept.
+struct GemmSwiGLUArgs {
+  TensorMap a, wGate, wUp, y, gate, up;
+  Runs runs;
+  int m, f, k, kept;
+  float alpha;
+};
+// gemm_swiglu_grad: dact = alpha·A·W, A [m,k], W [k,f], and of it the gradients of gate and
+// up [m,f]; these, and dGate and dUp, are halves of one matrix.
+struct GemmSwiGLUGradArgs {
+  TensorMap a, w, gate, up, dGate, dUp;
+  Runs runs;
+  int m, f, k;
+  float alpha;
 };
 
 // group_gemm: per expert e, rows offsets[e]…offsets[e+1] of A [rows,k] times W[e] ([n,k]

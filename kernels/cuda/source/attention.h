@@ -43,20 +43,6 @@ struct Tile {
   }
 };
 
-// transposeQuad exchanges words between four neighbouring lanes: word i of lane j becomes
-// word j of lane i.
-template <int Bit>
-DEVICE void swapQuad(u32& a, u32& b) {
-  const bool upper = lane() & Bit;
-  const u32 other = shuffleXor(static_cast<int>(upper ? a : b), Bit);
-  a = upper ? other : a;
-  b = upper ? b : other;
-}
-DEVICE void transposeQuad(u32 (&x)[4]) {
-  swapQuad<1>(x[0], x[1]), swapQuad<1>(x[2], x[3]);
-  swapQuad<2>(x[0], x[2]), swapQuad<2>(x[1], x[3]);
-}
-
 // TileCopy fills tiles of Rows rows from two matrices, a part of every tile by each of
 // Threads threads, and moves on by Rows rows each time.
 template <int Dim, int Rows, int Threads>

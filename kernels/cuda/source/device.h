@@ -11,6 +11,7 @@
 #define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
 #define __forceinline__ inline __attribute__((always_inline))
 #define DEVICE static __device__ __forceinline__
+#define INLINE __attribute__((always_inline))  // of a lambda
 
 #include <__clang_cuda_builtin_vars.h>
 

@@ -5,8 +5,8 @@
 namespace {
 
 // Vec columns, 4 or 1.
-template <int Vec>
-DEVICE f32x4 get(const float* p) { return Vec == 4 ? load4(p) : f32x4(load1(p)); }
+template <int Vec, class T>
+DEVICE f32x4 get(const T* p) { return Vec == 4 ? load4(p) : f32x4(load1(p)); }
 template <int Vec>
 DEVICE void put(float* p, f32x4 x) {
   if (Vec == 4) store4(p, x);
@@ -48,7 +48,7 @@ constexpr int kIndexThreads = 512, kIndexRange = 512, kIndexBatch = 16;
 // lie in the piece alone go to the table; the sums of the one that came from the piece
 // before and of the one that goes on after it are left in work [pieces, 2, d], in this
 // order. A token that fills the piece is of the first kind.
-template <int Vec>
+template <int Vec, class T>
 DEVICE void embedGrad(const EmbedGradArgs& a) {
   constexpr int kBatch = 8;
   int run = runOf(a.runs), n = ld(a.first + a.v);  // without the tokens out of range
@@ -56,7 +56,7 @@ DEVICE void embedGrad(const EmbedGradArgs& a) {
   int piece = i / cols, c = (i - piece * cols) * Vec, begin = piece * a.piece;
   if (begin >= n) return;
   int end = min(begin + a.piece, n);
-  const float* dy = at<float>(a.dy, run) + c;
+  const T* dy = at<T>(a.dy, run) + c;
   float *table = at<float>(a.dtable, run) + c, *work = at<float>(a.work, run) + i64(piece) * 2 * a.d + c;
   int token = ld(a.sorted + begin);
   bool before = begin > 0 && ld(a.sorted + begin - 1) == token;
@@ -156,13 +156,15 @@ extern "C" __global__ void __launch_bounds__(kIndexThreads) token_index(TokenInd
   });
 }
 
-// embed_grad, then embed_grad_finish. piece is 16 rows for n ≤ 16384, else 32.
+// embed_grad_{f,h}, then embed_grad_finish. piece is 16 rows for n ≤ 16384, else 32.
 // launch: grid (ceil(ceil(n/piece)*(d/4)/128), 1, runs) block 128 shared 0
-extern "C" __global__ void __launch_bounds__(128) embed_grad(EmbedGradArgs a) { embedGrad<4>(a); }
+extern "C" __global__ void __launch_bounds__(128) embed_grad_f(EmbedGradArgs a) { embedGrad<4, float>(a); }
+extern "C" __global__ void __launch_bounds__(128) embed_grad_h(EmbedGradArgs a) { embedGrad<4, bf16>(a); }
 // launch: grid (ceil(n/piece), ceil(d/128), runs) block 256 shared 0
 extern "C" __global__ void __launch_bounds__(256) embed_grad_finish(EmbedGradArgs a) { embedGradFinish<4>(a); }
-// embed_grad_any, then embed_grad_finish_any, for d not a multiple of 4:
+// embed_grad_any_{f,h}, then embed_grad_finish_any, for d not a multiple of 4:
 // launch: grid (ceil(ceil(n/piece)*d/128), 1, runs) block 128 shared 0
-extern "C" __global__ void __launch_bounds__(128) embed_grad_any(EmbedGradArgs a) { embedGrad<1>(a); }
+extern "C" __global__ void __launch_bounds__(128) embed_grad_any_f(EmbedGradArgs a) { embedGrad<1, float>(a); }
+extern "C" __global__ void __launch_bounds__(128) embed_grad_any_h(EmbedGradArgs a) { embedGrad<1, bf16>(a); }
 // launch: grid (ceil(n/piece), ceil(d/32), runs) block 256 shared 0
 extern "C" __global__ void __launch_bounds__(256) embed_grad_finish_any(EmbedGradArgs a) { embedGradFinish<1>(a); }

@@ -54,29 +54,42 @@ GEMM_TYPES(gemm_nn_any, 64, 64, 32, 32, 2, 3, false, false, false)
 GEMM_TYPES(gemm_tn_any, 64, 64, 32, 32, 2, 3, true, false, false)
 GEMM_TYPES(gemm_tt_any, 64, 64, 32, 32, 2, 3, true, true, false)
 
-// gemm_reduce_{f,h}: c = alpha·Σ of the slices in work, or += with add. With many slices
-// the block's eight warps sum every eighth each, and the warps' sums follow in order.
+// gemm_reduce_{f,h}: c = alpha·Σ of the slices in work, or += with add. Up to eight slices
+// are added to c one after another, as a block of gemm_sm90.cu does that has all of them:
+// the same bits. More are summed by the block's eight warps, every eighth each, and the
+// warps' sums follow in order.
 constexpr int kManySlices = 8;
+
+// addUp adds as the copy engine does, which takes subnormals for zeros.
+DEVICE float addUp(float x, float alpha, float y) { return __nvvm_add_rn_ftz_f(x, __nvvm_mul_rn_f(alpha, y)); }
+DEVICE f32x4 addUp(f32x4 x, float alpha, f32x4 y) {
+#pragma unroll
+  for (int j = 0; j < 4; j++) x[j] = addUp(x[j], alpha, y[j]);
+  return x;
+}
 
 template <class C>
 DEVICE void reduceVector(const GemmArgs& a, const float* work, C* c, i64 first, f32x4* sums) {
   const i64 size = static_cast<i64>(a.m) * a.n;
-  const int step = a.slices > kManySlices ? 8 : 1, start = step > 1 ? warp() : 0;
-  const bool inside = first < size, writes = inside && (step == 1 || warp() == 0);
+  const bool many = a.slices > kManySlices, inside = first < size, writes = inside && (!many || warp() == 0);
   C* p = c + first / a.n * a.ldc + first % a.n;
   f32x4 old = {0, 0, 0, 0}, sum = {0, 0, 0, 0};
   if (a.add && writes) old = load4(p);
+  if (!many) {
+    if (!inside) return;
+#pragma unroll 8
+    for (int s = 0; s < a.slices; s++) old = addUp(old, a.alpha, ld(reinterpret_cast<const f32x4*>(work + s * size + first)));
+    store4(p, old);
+    return;
+  }
   if (inside)
 #pragma unroll 8
-    for (int s = start; s < a.slices; s += step) sum += ld(reinterpret_cast<const f32x4*>(work + s * size + first));
-  if (step > 1) {
-    sums[threadIdx.x] = sum;
-    sync();
+    for (int s = warp(); s < a.slices; s += 8) sum += ld(reinterpret_cast<const f32x4*>(work + s * size + first));
+  sums[threadIdx.x] = sum;
+  sync();
 #pragma unroll
-    for (int g = 1; g < 8; g++) sum += sums[32 * g + lane()];
-  }
-  if (!writes) return;
-  store4(p, old + a.alpha * sum);
+  for (int g = 1; g < 8; g++) sum += sums[32 * g + lane()];
+  if (writes) store4(p, old + a.alpha * sum);
 }
 
 template <class C>
@@ -93,10 +106,10 @@ DEVICE void gemmReduce(const GemmArgs& a) {
   }
   if (a.slices > kManySlices && warp() > 0) return;
   for (i64 i = 4 * vector; i < min(4 * vector + 4, size); i++) {
-    float sum = 0;
-    for (int s = 0; s < a.slices; s++) sum += ld(work + s * size + i);
     C* p = c + i / a.n * a.ldc + i % a.n;
-    st(p, fromFloat<C>(a.add ? toFloat(ld(p)) + a.alpha * sum : a.alpha * sum));
+    float sum = a.add ? toFloat(ld(p)) : 0;
+    for (int s = 0; s < a.slices; s++) sum = addUp(sum, a.alpha, ld(work + s * size + i));
+    st(p, fromFloat<C>(sum));
   }
 }
 

@@ -7,41 +7,47 @@
 #include "hopper_tile.h"
 #include "schedule.h"
 
-template <class T, class C, bool TransW>
+template <class T, int Blocks, class C, bool TransW>
 DEVICE void groupGemm(const GroupGemmArgs& a, const TensorMap* maps) {
   const int run = runOf(a.runs), columns = ceilDiv(a.n, T::BN);
   const int* offsets = at<const int>(a.offsets, run);
+  const auto each = [&](auto f) INLINE {
+    for (int i = blockIdx.x; i < (a.rows / T::BM + a.experts) * columns; i += gridDim.x) {
+      const int number = i / columns, e = findExpert<T::BM>(offsets, a.experts, number);
+      const int first = ld(offsets + e), rows = ld(offsets + e + 1) - first;
+      const int m0 = (number - first / T::BM - e) * T::BM;
+      if (m0 < rows) f(e, first, rows, m0, i % columns * T::BN);
+    }
+  };
   T tile;
   tile.begin();
-  for (int i = blockIdx.x; i < (a.rows / T::BM + a.experts) * columns; i += gridDim.x) {
-    const int number = i / columns, n0 = i % columns * T::BN;
-    const int e = findExpert<T::BM>(offsets, a.experts, number);
-    const int first = ld(offsets + e), rows = ld(offsets + e + 1) - first;
-    const int m0 = (number - first / T::BM - e) * T::BM;
-    if (m0 >= rows) continue;
-    if (tile.multiplies()) {
-      C* c = at<C>(a.c, run) + static_cast<i64>(first) * a.n;
-      tile.multiply(a.k);
-      tile.store(c, a.n, rows, a.n, m0, n0, a.alpha, a.add);
-    } else if (tile.feeds()) {
-      const Box w = TransW ? Box{maps + 1, e * a.n + n0, 0, run} : Box{maps + 1, n0, e * a.k, run};
-      tile.feed(Box{maps, first + m0, 0, run}, w, a.k);
-    }
-  }
-  if (tile.multiplies()) bulkRead<0>();
+  tile.template run<Blocks>(
+      [&]() INLINE {
+        each([&](int e, int first, int, int m0, int n0) INLINE {
+          const Box w = TransW ? Box{maps + 1, e * a.n + n0, 0, run} : Box{maps + 1, n0, e * a.k, run};
+          tile.feed(Box{maps, first + m0, 0, run}, w, a.k);
+        });
+      },
+      [&]() INLINE {
+        each([&](int, int first, int rows, int m0, int n0) INLINE {
+          tile.multiply(a.k);
+          tile.store(at<C>(a.c, run) + static_cast<i64>(first) * a.n, a.n, rows, a.n, m0, n0, a.alpha, a.add);
+        });
+      });
 }
 
 // launch: grid (blocks, 1, runs), block and shared memory
-//   128x256: 288, 232448 (4 stages), RESIDENT 1
-//   128x128: 160, 108544 (3 stages), RESIDENT 2
-//   64x128:  160, 108544 (4 stages), RESIDENT 2
+//   128x256: 384, 232448 (4 stages), RESIDENT 1
+//   128x128: 256, 108544 (3 stages), RESIDENT 2
+//   64x128:  256, 108544 (4 stages), RESIDENT 2
 // blocks = min((rows/BM + experts)·ceil(n/BN), max(1, SMs·RESIDENT/runs rounded down))
 // selection: the least ceil(number/(SMs·RESIDENT))·(k/64·STEP + END), where number =
 // (ceil(rows/(BM·experts))·experts)·ceil(n/BN)·runs
 //   128x256: STEP 0.72, END 3    128x128: STEP 0.84, END 4    64x128: STEP 0.6, END 2
-#define GROUP_GEMM(name, type, transW, blocks, groups, mi, bn)                                          \
-  extern "C" __global__ void __launch_bounds__(groups * 128 + 32, blocks) name(GroupGemmMapArgs a) {    \
-    groupGemm<HopperTile<groups, mi, bn, true, transW>, type, transW>(a.g, PARAMETER_MAPS(name));       \
+#define GROUP_GEMM(name, type, transW, blocks, groups, mi, bn)                                                \
+  extern "C" __global__ void __launch_bounds__(groups * 128 + 128, blocks) name(GroupGemmMapArgs a) {         \
+    groupGemm<HopperTile<groups, mi, bn, true, transW, sizeof(type) == 4 ? kLines : 0>, blocks, type, transW>( \
+        a.g, PARAMETER_MAPS(name));                                                                           \
   }
 #define GROUP_GEMM_ALL(tile, ...)                                         \
   GROUP_GEMM(group_gemm_sm90_nt_##tile##_f, float, true, __VA_ARGS__)   \
@@ -53,32 +59,38 @@ GROUP_GEMM_ALL(128x128, 2, 1, 2, 128)
 GROUP_GEMM_ALL(64x128, 2, 1, 1, 128)
 
 // One block takes a tile of an expert's weights through all of its rows.
-template <class T>
+template <class T, int Blocks>
 DEVICE void groupGemmGrad(const GroupGemmGradArgs& a, const TensorMap* maps) {
   const int run = runOf(a.runs), columns = ceilDiv(a.k, T::BN), tiles = ceilDiv(a.n, T::BM) * columns;
   const int* offsets = at<const int>(a.offsets, run);
+  const auto each = [&](auto f) INLINE {
+    for (int i = blockIdx.x; i < a.experts * tiles; i += gridDim.x) {
+      const int e = i / tiles, first = ld(offsets + e);
+      f(e, first, ld(offsets + e + 1) - first, i % tiles / columns * T::BM, i % columns * T::BN);
+    }
+  };
   T tile;
   tile.begin();
-  for (int i = blockIdx.x; i < a.experts * tiles; i += gridDim.x) {
-    const int e = i / tiles, m0 = i % tiles / columns * T::BM, n0 = i % columns * T::BN;
-    const int first = ld(offsets + e), rows = ld(offsets + e + 1) - first;
-    if (tile.multiplies()) {
-      float* dw = at<float>(a.dw, run) + static_cast<i64>(e) * a.n * a.k;
-      tile.multiply(rows);
-      tile.store(dw, a.k, a.n, a.k, m0, n0, a.alpha, a.add);
-    } else if (tile.feeds()) {
-      tile.feed(Box{maps, m0, first, run}, Box{maps + 1, n0, first, run}, rows);
-    }
-  }
-  if (tile.multiplies()) bulkRead<0>();
+  tile.template run<Blocks>(
+      [&]() INLINE {
+        each([&](int, int first, int rows, int m0, int n0) INLINE {
+          tile.feed(Box{maps, m0, first, run}, Box{maps + 1, n0, first, run}, rows);
+        });
+      },
+      [&]() INLINE {
+        each([&](int e, int, int rows, int m0, int n0) INLINE {
+          tile.multiply(rows);
+          tile.store(at<float>(a.dw, run) + static_cast<i64>(e) * a.n * a.k, a.k, a.n, a.k, m0, n0, a.alpha, a.add);
+        });
+      });
 }
 
 // launch: as group_gemm of the same tile, with ceil(n/BM)·ceil(k/BN)·experts in place of
 // the number of tiles
 // selection: the same with that number times runs, and rows/experts in place of k
 #define GROUP_GEMM_GRAD(name, blocks, groups, mi, bn)                                                       \
-  extern "C" __global__ void __launch_bounds__(groups * 128 + 32, blocks) name(GroupGemmGradMapArgs a) {    \
-    groupGemmGrad<HopperTile<groups, mi, bn, false, false, true>>(a.g, PARAMETER_MAPS(name));               \
+  extern "C" __global__ void __launch_bounds__(groups * 128 + 128, blocks) name(GroupGemmGradMapArgs a) {   \
+    groupGemmGrad<HopperTile<groups, mi, bn, false, false, kLines, true>, blocks>(a.g, PARAMETER_MAPS(name)); \
   }
 GROUP_GEMM_GRAD(group_gemm_grad_sm90_128x256, 1, 2, 1, 256)
 GROUP_GEMM_GRAD(group_gemm_grad_sm90_128x128, 2, 1, 2, 128)

@@ -65,13 +65,31 @@ DEVICE void writeBox(const TensorMap* map, int x, int y, int z, u32 source) {
   asm volatile("cp.async.bulk.tensor.3d.global.shared::cta.bulk_group [%0, {%1, %2, %3}], [%4];" ::"l"(map), "r"(x),
                "r"(y), "r"(z), "r"(source) : "memory");
 }
+// sharedWord reads a word of shared memory, setSharedWord writes one.
+DEVICE void setSharedWord(u32 address, u32 x) {
+  asm volatile("st.shared.b32 [%0], %1;" ::"r"(address), "r"(x) : "memory");
+}
+DEVICE u32 sharedWord(u32 address) {
+  u32 x;
+  asm volatile("ld.shared.b32 %0, [%1];" : "=r"(x) : "r"(address) : "memory");
+  return x;
+}
 // bulkCommit closes a group of a thread's writes, bulkRead<n> waits until shared memory has
-// been read by all but the n latest groups.
+// been read by all but the n latest groups, bulkDone until memory has all of them.
 DEVICE void bulkCommit() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
 template <int n>
 DEVICE void bulkRead() {
   asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(n) : "memory");
 }
+
+DEVICE void bulkDone() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
+
+// takeRegisters and giveRegisters set how many registers a thread of a warpgroup has, a
+// multiple of 8; all its warps take part. What some give others can take.
+template <int n>
+DEVICE void takeRegisters() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(n)); }
+template <int n>
+DEVICE void giveRegisters() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(n)); }
 
 // sharedWritten orders a thread's own writes to shared memory before reads by wgmma and
 // the copy engine, which follow a barrier.

@@ -112,7 +112,7 @@ DEVICE void rmsnormGrad(const RMSNormGradArgs& a) {
       h[v] = load4(x + from, c, in);
       t[v] = load4(dy + from, c, in);
       old[v] = 0;
-      if (a.add) old[v] = load4(dx + from, c, in);
+      if (a.add) old[v] = dx ? load4(dx + from, c, in) : load4(dx16 + from, c, in);
     }
     float r = live ? ld(rstd + row) : 0, dot = 0;
 #pragma unroll
@@ -128,7 +128,7 @@ DEVICE void rmsnormGrad(const RMSNormGradArgs& a) {
       int c = (v * Lanes + l) * 4;
       f32x4 out = old[v] + (t[v] * r - h[v] * b);
       if (!live || c >= d) continue;
-      store4(dx + from + c, out);
+      if (dx) store4(dx + from + c, out);
       if (dx16) store4(dx16 + from + c, out);
     }
   }
@@ -157,7 +157,7 @@ DEVICE void rmsnormGradAny(const RMSNormGradArgs& a) {
     i64 from = i64(row) * d;
     const float* x = at<float>(a.x, run) + from;
     const T* dy = at<T>(a.dy, run) + from;
-    float* dx = at<float>(a.dx, run) + from;
+    float* dx = at<float>(a.dx, run);
     bf16* dx16 = at<bf16>(a.dx16, run);
     float r = ld(at<float>(a.rstd, run) + row), dot = 0;
     for (int c = threadIdx.x; c < d; c += kGradThreads) {
@@ -168,8 +168,8 @@ DEVICE void rmsnormGradAny(const RMSNormGradArgs& a) {
     float b = r * r * r * (blockSum<kGradThreads / 32>(dot, shared) / d);
     for (int c = threadIdx.x; c < d; c += kGradThreads) {
       float out = load1(dy + c) * load1(gain + c) * r - load1(x + c) * b;
-      if (a.add) out += load1(dx + c);
-      store1(dx + c, out);
+      if (a.add) out += dx ? load1(dx + from + c) : load1(dx16 + from + c);
+      if (dx) store1(dx + from + c, out);
       if (dx16) store1(dx16 + from + c, out);
     }
     sync();
@@ -211,7 +211,7 @@ DEVICE void rmsnormGradAny(const RMSNormGradArgs& a) {
 // launch: grid (ceil(n/4), 1, runs) block 128 shared 0
 // rmsnorm_{f,h}_any, for other d:
 // launch: grid (n, 1, runs) block 256 shared 0
-// rmsnorm_grad_{f,h}_{64,…,1024,any}, with blocks = rmsnormGradBlocks(n) = min(ceil(n/16), 528):
+// rmsnorm_grad_{f,h}_{64,…,1024,any}:
 // launch: grid (blocks, 1, runs) block 256 shared 0
 NORMS(f, float)
 NORMS(h, bf16)

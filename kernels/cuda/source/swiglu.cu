@@ -1,14 +1,8 @@
 // SwiGLU and its gradient. The kernels with suffix _any are for f that are not a
 // multiple of 8.
-#include "device.h"
+#include "swiglu.h"
 
 namespace {
-
-DEVICE f32x8 sigmoid(f32x8 x) {
-#pragma unroll
-  for (int j = 0; j < 8; j++) x[j] = rcp(1 + ex2(x[j] * -kLog2e));
-  return x;
-}
 
 template <int Vec>
 DEVICE f32x8 get(const bf16* p) { return Vec == 8 ? load8(p) : f32x8(load1(p)); }
@@ -25,7 +19,9 @@ DEVICE void swiglu(const SwiGLUArgs& a) {
   if (row >= a.n) return;
   const bf16* x = at<bf16>(a.x, run) + i64(row) * 2 * a.f + c;
   f32x8 gate = get<Vec>(x), up = get<Vec>(x + a.f);
-  put<Vec>(at<bf16>(a.y, run) + i64(row) * a.f + c, gate * sigmoid(gate) * up);
+#pragma unroll
+  for (int j = 0; j < 8; j++) gate[j] = gated(gate[j], up[j]);
+  put<Vec>(at<bf16>(a.y, run) + i64(row) * a.f + c, gate);
 }
 
 template <int Vec>
@@ -36,9 +32,15 @@ DEVICE void swigluGrad(const SwiGLUGradArgs& a) {
   const bf16* x = at<bf16>(a.x, run) + i64(row) * 2 * a.f + c;
   bf16* dx = at<bf16>(a.dx, run) + i64(row) * 2 * a.f + c;
   f32x8 dy = get<Vec>(at<bf16>(a.dy, run) + i64(row) * a.f + c), gate = get<Vec>(x), up = get<Vec>(x + a.f);
-  f32x8 s = sigmoid(gate), silu = gate * s;
-  put<Vec>(dx, dy * up * (s + silu * (1 - s)));
-  put<Vec>(dx + a.f, dy * silu);
+  f32x8 dgate, dup;
+#pragma unroll
+  for (int j = 0; j < 8; j++) {
+    float g, u;
+    gatedGrad(dy[j], gate[j], up[j], g, u);
+    dgate[j] = g, dup[j] = u;
+  }
+  put<Vec>(dx, dgate);
+  put<Vec>(dx + a.f, dup);
 }
 
 }  // namespace
