@@ -18,7 +18,8 @@ import (
 // layers a root mean square is that of all of them, other values are means, and what is
 // called a maximum is the largest.
 //
-//	act_rms, act_abs   root mean square and mean absolute value of the module's output
+//	act_rms, act_abs   root mean square and mean absolute value of the module's output; of
+//	                   queries, keys, values and logits, for the first tokens of a batch
 //	grad_rms           of its gradient, before clipping
 //	weight_rms         of its weights after the step
 //	update_ratio       RMS of what the step added over weight_rms
@@ -69,7 +70,7 @@ func (g *Group) Stats(run int) (Stats, error) {
 		return nil, nil
 	}
 	s := Stats{}
-	for _, read := range []func(int, Stats) error{g.tensorStats, g.qkvStats, g.routerStats, g.rankStats} {
+	for _, read := range []func(int, Stats) error{g.tensorStats, g.routerStats, g.rankStats} {
 		if err := read(run, s); err != nil {
 			return nil, fmt.Errorf("statistics of step %d: %w", g.step, err)
 		}
@@ -127,32 +128,6 @@ func (g *Group) tensorStats(run int, s Stats) error {
 			s.set(k.m, "change", all[key{k.m, model.Drift}].rms()/all[key{k.m, model.Start}].rms())
 		case model.Update, model.Drift, model.Start:
 		}
-	}
-	return nil
-}
-
-// qkvStats splits the packed projections of the first tokens.
-func (g *Group) qkvStats(run int, s Stats) error {
-	shape, o := g.first.Shape, g.Model.Observed
-	q, kv := shape.Heads*shape.HeadDim, shape.KVHeads*shape.HeadDim
-	x := make([]float32, o.SampleRows*(q+2*kv))
-	var parts [3]sums
-	for _, b := range o.QKV {
-		if err := g.mc.ReadFloats(x, b, run); err != nil {
-			return err
-		}
-		for row := range slices.Chunk(x, q+2*kv) {
-			for i, part := range [][]float32{row[:q], row[q : q+kv], row[q+kv:]} {
-				for _, v := range part {
-					f := math.Abs(float64(v))
-					parts[i].add(f, f, 1)
-				}
-			}
-		}
-	}
-	for i, m := range []mup.Module{mup.AttentionQ, mup.AttentionK, mup.AttentionV} {
-		s.set(m, "act_rms", parts[i].rms())
-		s.set(m, "act_abs", parts[i].abs/parts[i].n)
 	}
 	return nil
 }

@@ -46,10 +46,9 @@ type Observed struct {
 	Stats   kernels.Buffer // [≥ len(Rows), kernels.StatFields]
 	Samples []Sample
 
-	// QKV [SampleRows, (Q+2·KV)·h] are queries, keys and values of the first tokens of a
-	// layer, before QK-norm; Probs [SampleRows, E] and Counts [E] are of its router.
-	QKV, Probs, Counts []kernels.Buffer
-	SampleRows         int
+	// Probs [SampleRows, E], of the first tokens, and Counts [E] are of a layer's router.
+	Probs, Counts []kernels.Buffer
+	SampleRows    int
 }
 
 // wholeUpTo is the number of elements up to which a parameter is observed whole; of a
@@ -70,9 +69,7 @@ func (b *builder) observe() {
 	}
 	o.Stats = b.space.Float("stats", kernels.PerRun, 12*(s.Layers+1)+len(b.m.Params)+4*len(o.Samples), kernels.StatFields)
 	for i := range s.Layers {
-		name := fmt.Sprintf("observed.%d.", i)
-		o.QKV = append(o.QKV, b.space.Float(name+"qkv", kernels.PerRun, o.SampleRows, (s.Heads+2*s.KVHeads)*s.HeadDim))
-		if s.IsMoE() {
+		if name := fmt.Sprintf("observed.%d.", i); s.IsMoE() {
 			o.Probs = append(o.Probs, b.space.Float(name+"probs", kernels.PerRun, o.SampleRows, s.Experts))
 			o.Counts = append(o.Counts, b.space.Int(name+"counts", kernels.PerRun, s.Experts))
 		}
@@ -125,10 +122,26 @@ func (b *builder) see(m mup.Module, layer int, x kernels.Buffer, add func(...ker
 	add(kernels.Stats{X: []kernels.Buffer{x}, Out: b.m.Observed.stat(b, Observation{m, layer, Activation, info.Len()})})
 }
 
-// keep copies the first rows of a buffer where they are wanted.
-func (b *builder) keep(to []kernels.Buffer, layer int, x kernels.Buffer, add func(...kernels.Op)) {
+// seeQKV records queries, keys and values before QK-norm. They lie side by side in one
+// buffer, so they are computed again for the first tokens, each by itself.
+func (b *builder) seeQKV(name string, layer int, l *layer, x kernels.Buffer, add func(...kernels.Op)) {
+	if !b.observing {
+		return
+	}
+	n := b.m.Observed.SampleRows
+	first := b.space.View(name+"observed.norm1", x, 0, n)
+	for i := l.q; i < l.q+3; i++ {
+		p := &b.m.Params[i]
+		y := b.scratch(fmt.Sprintf("%sobserved.%s", name, p.Module), n, p.Shape[0])
+		add(kernels.MatMul{Y: y, A: first, B: p.Value, TransB: true, Alpha: b.factor(p.Module)})
+		b.see(p.Module, layer, y, add)
+	}
+}
+
+// seeProbs copies the router's probabilities for the first tokens.
+func (b *builder) seeProbs(layer int, probs kernels.Buffer, add func(...kernels.Op)) {
 	if b.observing {
-		add(kernels.Copy{Y: to[layer], X: b.space.View(fmt.Sprintf("observed.of.%d", x), x, 0, b.m.Observed.SampleRows)})
+		add(kernels.Copy{Y: b.m.Observed.Probs[layer], X: b.space.View(fmt.Sprintf("observed.of.%d", probs), probs, 0, b.m.Observed.SampleRows)})
 	}
 }
 

@@ -114,9 +114,7 @@ func (b *builder) attention(name string, i int, l *layer, k *kept, add func(...k
 		},
 		kernels.MatMul{Y: o, A: k.att, B: b.value(l.o), TransB: true, Alpha: b.factor(mup.AttentionO)})
 	b.see(mup.AttentionO, i, o, add)
-	if b.observing {
-		b.keep(b.m.Observed.QKV, i, k.qkv, add)
-	}
+	b.seeQKV(name, i, l, k.norm1, add)
 	return o
 }
 
@@ -189,9 +187,7 @@ func (b *builder) experts(name string, i int, l *layer, k *kept, branch kernels.
 	b.see(mup.Router, i, k.logits, add)
 	b.see(mup.ExpertGateUp, i, k.gateUp, add)
 	b.see(mup.ExpertDown, i, branch, add)
-	if b.observing {
-		b.keep(b.m.Observed.Probs, i, k.probs, add)
-	}
+	b.seeProbs(i, k.probs, add)
 }
 
 // accumulate is forward, loss and backward of one micro-batch; gradients are added.
