@@ -17,7 +17,6 @@ import (
 	"strings"
 
 	"github.com/etastar/etastar/trainer/atomicfile"
-	"github.com/etastar/etastar/trainer/config"
 	"github.com/etastar/etastar/trainer/rundir"
 	"github.com/etastar/etastar/trainer/safetensors"
 )
@@ -99,7 +98,7 @@ func Export(ctx context.Context, run rundir.Summary, c rundir.Checkpoint, dir st
 		return fmt.Errorf("export: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(temp) }() // gone already once it has its name
-	if err := writeWeights(ctx, filepath.Join(temp, weightsFile), weights, run.Config.Shape, o.DType); err != nil {
+	if err := writeWeights(ctx, filepath.Join(temp, weightsFile), weights, run.Config, o.DType); err != nil {
 		return fmt.Errorf("export checkpoint %s: %w", c.Dir, err)
 	}
 	small := tok.files
@@ -134,26 +133,14 @@ func Export(ctx context.Context, run rundir.Summary, c rundir.Checkpoint, dir st
 
 // check refuses runs whose weights mean something else in transformers' model.
 func check(run rundir.Summary) error {
-	switch {
-	case run.Problem != "":
+	if run.Problem != "" {
 		return errors.New(run.Problem)
 	}
 	if err := run.Config.Validate(); err != nil {
 		return err
 	}
-	return sameForward(run.Config)
-}
-
-// sameForward refuses a run whose rule multiplies what Qwen3 does not.
-func sameForward(r config.Run) error {
-	for _, m := range config.Standard(r.Shape) {
-		for _, have := range r.Modules() {
-			if have.Module == m.Module && have.Multiplier != m.Multiplier {
-				return fmt.Errorf("%w: parametrization rule %q multiplies %s by %g where Qwen3 does by %g", ErrUnsupported, r.Rule, m.Module, have.Multiplier, m.Multiplier)
-			}
-		}
-	}
-	return nil
+	_, err := scalesOf(run.Config)
+	return err
 }
 
 // target resolves the directory to write and refuses one that must not be replaced.
