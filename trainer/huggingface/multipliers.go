@@ -61,8 +61,12 @@ func (s scales) of(name string) float64 {
 // any reports whether any factor is not 1.
 func (s scales) any() bool {
 	for m, f := range s {
-		if f != 1 && m != mup.AttnLogits && m != mup.Residual && !(m == mup.Norm || m == mup.FinalNorm) {
-			return true
+		switch m {
+		case mup.AttnLogits, mup.Residual, mup.Norm, mup.FinalNorm: // they are in those of other modules, or have none
+		default:
+			if f != 1 {
+				return true
+			}
 		}
 	}
 	return false
