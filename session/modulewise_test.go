@@ -111,6 +111,12 @@ func TestModulewisePlan(t *testing.T) {
 			}
 		}
 	}
+	if got := groupModules(config.Dense(16, 1, 256, 16), "attention_v"); len(got) != 1 || got[0] != mup.AttentionV {
+		t.Errorf("attention_v is %v", got)
+	}
+	if got := groupModules(config.Dense(16, 1, 256, 16), "head"); len(got) != 1 {
+		t.Errorf("head is %v", got)
+	}
 	for text, want := range map[string]string{
 		modules + " d_model=[8,16]":                                              "is given twice",
 		strings.Replace(modules, "mlp", "router", 1):                             "has no router",

@@ -13,11 +13,13 @@ import (
 	"github.com/etastar/etastar/trainer/config"
 )
 
-// moduleGroups are the words for modules that are tuned together.
-var moduleGroups = []struct {
+type moduleGroup struct {
 	name    string
 	modules []mup.Module
-}{
+}
+
+// moduleGroups are the words for modules that are tuned together.
+var moduleGroups = []moduleGroup{
 	{"embedding", []mup.Module{mup.Embedding}},
 	{"attention", []mup.Module{mup.AttentionQ, mup.AttentionK, mup.AttentionV, mup.AttentionO}},
 	{"mlp", []mup.Module{mup.MLPGateUp, mup.MLPDown}},
@@ -34,9 +36,10 @@ const globally = "all"
 func groupModules(s config.Shape, name string) []mup.Module {
 	var out []mup.Module
 	have := config.Standard(s)
-	for _, g := range moduleGroups {
+	single := []mup.Module{mup.Module(name)}
+	for _, g := range slices.Concat(moduleGroups, []moduleGroup{{name, single}}) {
 		for _, m := range g.modules {
-			if g.name == name && slices.ContainsFunc(have, func(x config.Module) bool { return x.Module == m && x.LR > 0 }) {
+			if g.name == name && !slices.Contains(out, m) && slices.ContainsFunc(have, func(x config.Module) bool { return x.Module == m && x.LR > 0 }) {
 				out = append(out, m)
 			}
 		}
@@ -74,9 +77,14 @@ func modulewiseVerb() *Verb {
 	for _, g := range moduleGroups {
 		words = append(words, g.name)
 	}
+	for _, m := range mup.Modules() {
+		if m.Has(mup.LR) && !slices.Contains(words, string(m)) {
+			words = append(words, string(m))
+		}
+	}
 	v.Params = append(
 		keep,
-		Param{Name: "groups", Doc: "groups of modules; those of the shape where not given", Words: words, Set: true},
+		Param{Name: "groups", Doc: "groups of modules, or single ones; the groups of the shape where not given", Words: words, Set: true},
 		Param{Name: "factors", Doc: "factors on the global η; 1 is always there", Number: &NumberSpec{Above: true, Max: 1000}, List: true, Default: "[0.5,2]"},
 		Param{Name: "search", Doc: "one: a group at a time, the others at the global η; descent: group after group, each keeps its best", Words: []string{"one", "descent"}, Default: "one", Knob: true},
 		Param{Name: "level", Doc: "chance that nothing is called a gain or a loss where there is none, all rows together", Number: &NumberSpec{Min: 50, Max: 99.9, Percent: true}, Default: "95%"},
