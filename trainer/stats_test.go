@@ -6,6 +6,7 @@ import (
 
 	"github.com/etastar/etastar/kernels"
 	"github.com/etastar/etastar/trainer/config"
+	"github.com/etastar/etastar/trainer/rundir"
 )
 
 func observed(r config.Run, every int64) config.Run {
@@ -199,4 +200,56 @@ func TestSampledStats(t *testing.T) {
 	if want := rmsOf(diff) / rmsOf(before); sampled >= len(diff)/4 || math.Abs(float64(s["mlp_gate_up"]["change"])/want-1) > 0.1 {
 		t.Errorf("%d of %d sampled: change %v, want %v", sampled, len(diff), s["mlp_gate_up"]["change"], want)
 	}
+}
+
+// TestStatsAreLogged: the log has the statistics of the steps asked for, of each run as it
+// asked, a step that is validated too among them, and the remark that a loss is a spike.
+func TestStatsAreLogged(t *testing.T) {
+	often, seldom, wild := observed(small(3e-3), 5), observed(small(1e-3), 20), observed(small(2.5), -1)
+	for _, r := range []*config.Run{&often, &seldom, &wild} {
+		r.Keep.ValidateEvery = 20
+		r.Divergence.Rise = 1e3
+	}
+	root := followed(t, worker(t).Backend, often, seldom, wild)
+	for _, s := range rundir.List(root) {
+		events, _, err := rundir.ReadEvents(s.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		with, spikes := map[int64]bool{}, 0
+		for _, e := range events {
+			if e.Stats != nil {
+				with[e.Step] = true
+				if v := e.Stats["mlp_down"]["update_ratio"]; (v > 0) != (e.LR > 0) {
+					t.Errorf("%s step %d: update ratio %v", s.Name, e.Step, v)
+				}
+				if (e.Step%20 == 0) != (e.Val != 0) {
+					t.Errorf("%s step %d: validation %v beside statistics", s.Name, e.Step, e.Val)
+				}
+			}
+			if e.Spike {
+				spikes++
+			}
+		}
+		for step := int64(1); step <= 60; step++ {
+			if every := StatsEvery(s.Config); with[step] != (every > 0 && step%every == 0) {
+				t.Errorf("%s, every %d: statistics at step %d: %v", s.Name, every, step, with[step])
+			}
+		}
+		if s.Config.LR == seldom.LR && spikes > 0 {
+			t.Errorf("%s: %d spikes at a low learning rate", s.Name, spikes)
+		}
+	}
+}
+
+// TestObservingChangesNothingOnGPU: the same as TestObservingChangesNothing on a GPU.
+func TestObservingChangesNothingOnGPU(t *testing.T) {
+	backend := gpu(t)
+	kinds(t, func(t *testing.T, experts bool) {
+		r := medium(3e-3, 60, experts)
+		none := curves(t, followed(t, backend, observed(r, -1)))
+		for _, every := range []int64{1, 7} {
+			same(t, "observed", curves(t, followed(t, backend, observed(r, every))), none)
+		}
+	})
 }
