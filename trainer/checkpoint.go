@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/etastar/etastar/kernels"
@@ -23,7 +25,8 @@ const checkpointVersion = 1
 
 // Save writes everything from which a run goes on to the bit into dir, which must
 // exist: weights, the optimizer's moments, the step (which is the position in the data)
-// and what the divergence detector remembers. It is not atomic: the caller writes
+// and what the divergence detector remembers. At a run's end, where no branch starts,
+// there are the weights alone: a third of the bytes. It is not atomic: the caller writes
 // aside and renames.
 func (g *Group) Save(run int, dir string) error {
 	detector, err := json.Marshal(g.Runs[run].Detector)
@@ -40,10 +43,16 @@ func (g *Group) Save(run int, dir string) error {
 		weights = append(weights, tensor{p.Name, p.Shape, p.Value})
 		moments = append(moments, tensor{p.Name + ".m", p.Shape, p.M}, tensor{p.Name + ".v", p.Shape, p.V})
 	}
-	if err := g.writeTensors(run, filepath.Join(dir, weightsFile), weights, meta); err != nil {
+	if err := g.writeTensors(run, filepath.Join(dir, weightsFile), weights, meta); err != nil || g.over(run) {
 		return err
 	}
 	return g.writeTensors(run, filepath.Join(dir, optimizerFile), moments, meta)
+}
+
+// over reports whether a run has done all its steps and nothing goes on from there.
+func (g *Group) over(run int) bool {
+	r := g.Runs[run]
+	return g.step >= r.Steps && !slices.Contains(r.Config.Keep.Checkpoints, g.step)
 }
 
 // tensor is a buffer under the name it has in a file.
@@ -91,7 +100,7 @@ func (g *Group) writeTensors(run int, path string, tensors []tensor, meta map[st
 
 // SavedStep is the number of steps that were done at the checkpoint in dir.
 func SavedStep(dir string) (int64, error) {
-	f, err := safetensors.Open(filepath.Join(dir, optimizerFile))
+	f, err := safetensors.Open(filepath.Join(dir, weightsFile))
 	if err != nil {
 		return 0, fmt.Errorf("checkpoint: %w", err)
 	}
@@ -114,37 +123,43 @@ func savedStep(f *safetensors.File, dir string) (int64, error) {
 // same shape (a branch goes on from its trunk's). All runs of a group must be at one
 // step: the first to be restored sets it.
 func (g *Group) Restore(run int, dir string, first bool) error {
-	optimizer, err := safetensors.Open(filepath.Join(dir, optimizerFile))
-	if err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	defer optimizer.Close()
 	weights, err := safetensors.Open(filepath.Join(dir, weightsFile))
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	defer weights.Close()
-	step, err := savedStep(optimizer, dir)
+	step, err := savedStep(weights, dir)
 	if err != nil {
 		return err
 	}
-	if weights.Metadata["step"] != optimizer.Metadata["step"] {
+	optimizer, err := safetensors.Open(filepath.Join(dir, optimizerFile))
+	switch {
+	case err == nil:
+		defer optimizer.Close()
+	case errors.Is(err, fs.ErrNotExist) && step >= g.Runs[run].Steps:
+		optimizer = nil // the run is over
+	default:
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	if optimizer != nil && weights.Metadata["step"] != optimizer.Metadata["step"] {
 		return fmt.Errorf("checkpoint %s: weights of step %s, optimizer of step %s", dir, weights.Metadata["step"], optimizer.Metadata["step"])
 	}
 	if !first && step != g.step {
 		return fmt.Errorf("checkpoint %s: it is of step %d, the group is at %d", dir, step, g.step)
 	}
 	detector := health.NewDetector(g.Runs[run].Config.Divergence)
-	if err := json.Unmarshal([]byte(optimizer.Metadata["detector"]), detector); err != nil {
+	if err := json.Unmarshal([]byte(weights.Metadata["detector"]), detector); err != nil {
 		return fmt.Errorf("checkpoint %s: divergence history: %w", dir, err)
 	}
 	detector.Rule = g.Runs[run].Config.Divergence
 	var errs []error
 	for _, p := range g.Model.Params {
-		errs = append(errs,
-			g.readTensor(weights, run, tensor{p.Name, p.Shape, p.Value}),
-			g.readTensor(optimizer, run, tensor{p.Name + ".m", p.Shape, p.M}),
-			g.readTensor(optimizer, run, tensor{p.Name + ".v", p.Shape, p.V}))
+		errs = append(errs, g.readTensor(weights, run, tensor{p.Name, p.Shape, p.Value}))
+		if optimizer != nil {
+			errs = append(errs,
+				g.readTensor(optimizer, run, tensor{p.Name + ".m", p.Shape, p.M}),
+				g.readTensor(optimizer, run, tensor{p.Name + ".v", p.Shape, p.V}))
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("checkpoint %s: %w", dir, err)

@@ -27,7 +27,6 @@ type Options struct {
 type Backend struct {
 	device  *driver.Device
 	options Options
-	early   bool // kernels are launched before those before them have ended
 	kernels map[string]kernel
 	code    *code // belongs to the device's thread
 	blas    *products
@@ -57,9 +56,8 @@ func New(o Options) (*Backend, error) {
 		return nil, fmt.Errorf("cuda backend: device %d, %s, has compute capability %d.%d; at least %d.0 is needed",
 			o.Device, d.Info.Name, d.Info.Major, d.Info.Minor, oldest)
 	}
-	b := &Backend{device: d, options: o, kernels: images.kernels()}
+	b := &Backend{device: d, options: o, kernels: images.kernels(), code: newCode(images)}
 	err = d.Do(func(c *driver.Context) error {
-		b.early = d.Info.Major >= hopper && c.Overlaps()
 		if !b.hopper() && !o.OwnProducts {
 			b.blas = openProducts(c)
 		}
@@ -69,10 +67,6 @@ func New(o Options) (*Backend, error) {
 		d.Close()
 		return nil, fmt.Errorf("cuda backend: %w", err)
 	}
-	if b.early {
-		images = images.early()
-	}
-	b.code = newCode(images)
 	return b, nil
 }
 

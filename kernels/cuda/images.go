@@ -77,23 +77,6 @@ func (i images) split(file []byte) {
 	}
 }
 
-// firstPattern ends where the declarations of a body do.
-var firstPattern = regexp.MustCompile(`\n\{\n(\t\.[^\n]*\n)*`)
-
-// early is the kernels for cards of compute capability 9.0 and later, where one can be
-// launched before the one before it has ended: each waits for that end before it reads or
-// writes anything, and then allows the next to be launched.
-func (i images) early() images {
-	list := images{}
-	for name, text := range i {
-		text = bytes.Replace(text, []byte(".version 7.0\n.target sm_80\n"), []byte(".version 7.8\n.target sm_90\n"), 1)
-		at := bytes.Index(text, []byte(".visible .entry "))
-		first := at + firstPattern.FindIndex(text[at:])[1]
-		list[name] = slices.Concat(text[:first], []byte("\tgriddepcontrol.wait;\n\tgriddepcontrol.launch_dependents;\n"), text[first:])
-	}
-	return list
-}
-
 // kernel is what a compiled kernel says of itself.
 type kernel struct {
 	threads   int // of a block

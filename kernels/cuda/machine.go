@@ -273,11 +273,7 @@ func (m *Machine) launch(d *driver.Context, l *launch, grid [3]int) error {
 	}
 	f, err := m.backend.code.function(d, l.kernel, l.shared)
 	if err == nil {
-		start := d.Launch
-		if m.backend.early {
-			start = d.LaunchEarly
-		}
-		err = start(f, grid, [3]int{l.block, 1, 1}, l.shared, m.stream, l.args)
+		err = d.Launch(f, grid, [3]int{l.block, 1, 1}, l.shared, m.stream, l.args)
 	}
 	if err == nil && m.backend.options.NoGraphs {
 		err = d.Synchronize(m.stream)

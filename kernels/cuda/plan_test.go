@@ -43,26 +43,6 @@ func TestImages(t *testing.T) {
 	}
 }
 
-// TestEarly: every kernel waits for the one before it, in a version and for cards that know
-// how, before its first instruction.
-func TestEarly(t *testing.T) {
-	all, err := loadImages()
-	check(t, err)
-	for name, text := range all.early() {
-		_, body, _ := bytes.Cut(text, []byte("\n{\n"))
-		declared, _, found := bytes.Cut(body, []byte("\tgriddepcontrol.wait;\n"))
-		for _, line := range bytes.Split(bytes.TrimSpace(declared), []byte("\n")) {
-			if !found || !bytes.HasPrefix(bytes.TrimSpace(line), []byte(".")) {
-				t.Errorf("kernel %s does not wait before %q", name, line)
-				break
-			}
-		}
-		if bytes.Contains(text, []byte("sm_80")) || bytes.Contains(text, []byte(".version 7.0")) {
-			t.Errorf("kernel %s is for older cards", name)
-		}
-	}
-}
-
 // TestGenerated: the committed PTX is what the sources compile to.
 func TestGenerated(t *testing.T) {
 	if _, err := exec.LookPath("clang++-19"); err != nil {

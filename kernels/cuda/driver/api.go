@@ -20,7 +20,7 @@ type api struct {
 	streamCreate, streamDestroy, streamSync, streamCapture, streamEndCapture        uintptr
 	eventCreate, eventDestroy, eventRecord, eventSync, eventQuery, eventElapsed     uintptr
 	launch, graphInstantiate, graphDestroy, graphExecDestroy, graphLaunch, graphLen uintptr
-	encodeTiled, launchEx                                                           uintptr // 0 before CUDA 12
+	encodeTiled                                                                     uintptr // 0 before CUDA 12
 }
 
 func loadAPI(folders []string) (*api, error) {
@@ -75,7 +75,6 @@ func loadAPI(folders []string) (*api, error) {
 		{&a.graphLaunch, "cuGraphLaunch", false},
 		{&a.graphLen, "cuGraphGetNodes", false},
 		{&a.encodeTiled, "cuTensorMapEncodeTiled", true},
-		{&a.launchEx, "cuLaunchKernelEx", true},
 	})
 }
 

@@ -95,61 +95,13 @@ func (c *Context) Function(m Module, name string, shared int) (Function, error) 
 
 // Launch starts a kernel whose only parameter is a struct with the given bytes.
 func (c *Context) Launch(f Function, grid, block [3]int, shared int, s Stream, arguments []byte) error {
-	if err := c.setArguments(arguments); err != nil {
-		return err
-	}
-	r := call(c.api.launch, uintptr(f), uintptr(grid[0]), uintptr(grid[1]), uintptr(grid[2]),
-		uintptr(block[0]), uintptr(block[1]), uintptr(block[2]), uintptr(shared), uintptr(s), c.list(c.at(argumentsAt)), 0)
-	return c.launched(r, grid, block, shared)
-}
-
-func (c *Context) setArguments(arguments []byte) error {
 	if len(arguments) > maxArguments {
 		return fmt.Errorf("%d bytes of arguments for a kernel; at most %d fit", len(arguments), maxArguments)
 	}
 	copy(c.page[argumentsAt:], arguments)
-	return nil
-}
-
-func (c *Context) launched(result uintptr, grid, block [3]int, shared int) error {
-	return c.api.check(result, "launching a kernel with grid %v, block %v and %d bytes of shared memory", grid, block, shared)
-}
-
-// Overlaps reports whether the driver knows LaunchEarly.
-func (c *Context) Overlaps() bool { return c.api.launchEx != 0 }
-
-// launchConfig is CUlaunchConfig, launchAttribute CUlaunchAttribute.
-type launchConfig struct {
-	grid, block [3]uint32
-	shared      uint32
-	stream      uintptr
-	attributes  uintptr
-	count       uint32
-}
-
-type launchAttribute struct {
-	id    int32
-	_     int32
-	value [16]uint32
-}
-
-// CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION.
-const attributeEarly = 6
-
-// LaunchEarly is Launch, but the kernel may start before the one launched before it in the
-// stream has ended: it has to wait for that itself (griddepcontrol.wait, on sm_90 and later).
-func (c *Context) LaunchEarly(f Function, grid, block [3]int, shared int, s Stream, arguments []byte) error {
-	if err := c.setArguments(arguments); err != nil {
-		return err
-	}
-	attribute := (*launchAttribute)(unsafe.Pointer(&c.page[logAt]))
-	*attribute = launchAttribute{id: attributeEarly, value: [16]uint32{1}}
-	config := (*launchConfig)(unsafe.Pointer(&c.page[logAt+256]))
-	*config = launchConfig{shared: uint32(shared), stream: uintptr(s), attributes: c.at(logAt), count: 1}
-	for i := range grid {
-		config.grid[i], config.block[i] = uint32(grid[i]), uint32(block[i])
-	}
-	return c.launched(call(c.api.launchEx, c.at(logAt+256), uintptr(f), c.list(c.at(argumentsAt)), 0), grid, block, shared)
+	r := call(c.api.launch, uintptr(f), uintptr(grid[0]), uintptr(grid[1]), uintptr(grid[2]),
+		uintptr(block[0]), uintptr(block[1]), uintptr(block[2]), uintptr(shared), uintptr(s), c.list(c.at(argumentsAt)), 0)
+	return c.api.check(r, "launching a kernel with grid %v, block %v and %d bytes of shared memory", grid, block, shared)
 }
 
 // Map tells the bulk copy engine of sm_90 what a tensor in memory looks like.
