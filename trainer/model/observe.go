@@ -152,7 +152,7 @@ func (b *builder) seeLogits(out kernels.Buffer, add func(...kernels.Op)) {
 	}
 	n := min(b.n, 32)
 	z := b.scratch("observed.logits", n, b.s.Vocab)
-	add(kernels.MatMul{Y: z, A: b.space.View("observed.out", out, 0, n), B: b.value(b.head), TransB: true, Alpha: b.factor(mup.Head)})
+	add(kernels.MatMul{Y: z, A: b.space.View("observed.first_out", out, 0, n), B: b.value(b.head), TransB: true, Alpha: b.factor(mup.Head)})
 	b.see(mup.Head, -1, z, add)
 }
 
