@@ -62,6 +62,12 @@ func TestCoordinateCheck(t *testing.T) {
 	if m := mup["embedding"]; len(m.widths) < 3 || len(m.widths[0].X) != 4 || m.widths[0].X[0] != 6 {
 		t.Errorf("lines of the embedding: %+v", m.widths)
 	}
+	if x, err := Field(cell(t, s, "mup").Value, "flat"); err != nil || x != 10 {
+		t.Errorf("%v are flat, %v", x, err)
+	}
+	if x, err := Field(cell(t, s, "sp").Value, "mlp_down.slope"); err != nil || x != sp["mlp_down"].Last.Width {
+		t.Errorf("the slope of mlp_down is %v, %v", x, err)
+	}
 	if n := cell(t, s, "mup").Notes; !strings.Contains(strings.Join(n, "\n"), "under mup 10 of 10 modules are flat") {
 		t.Errorf("%v", n)
 	}

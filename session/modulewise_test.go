@@ -79,6 +79,9 @@ func TestModulewiseVerdicts(t *testing.T) {
 	if got := m.Summary(); !strings.Contains(got, "provisional: beyond the noise") || !strings.Contains(got, "head 2× −0.0") {
 		t.Error(got)
 	}
+	if x, err := Field(Sweep{Study: m}, "gains"); err != nil || x != 1 {
+		t.Errorf("%v gains, %v", x, err)
+	}
 	if s.Runs[0].Part != globally || s.Runs[len(s.Runs)-1].Part != "head" || s.Runs[len(s.Runs)-1].Line != "2×" {
 		t.Errorf("%+v", s.Runs[len(s.Runs)-1])
 	}

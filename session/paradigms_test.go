@@ -85,6 +85,11 @@ func TestContest(t *testing.T) {
 					t.Errorf("Fitting's target: %+v", r)
 				}
 			}
+			for field, want := range map[string]float64{"transfer.error": carried.Error, "fitting.flops": fit.FLOPs, "runs": 0} {
+				if x, err := Field(Sweep{Study: p}, field); err != nil || x != want {
+					t.Errorf("%s is %v, %v", field, x, err)
+				}
+			}
 			if !strings.Contains(p.Summary(), "Fitting predicts η") || !strings.Contains(p.Summary(), "regret") {
 				t.Error(p.Summary())
 			}

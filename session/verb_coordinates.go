@@ -284,6 +284,23 @@ func (c *Coordinates) Sheets() []Sheet {
 	return []Sheet{t}
 }
 
+// Fields implements [Study]: how many modules are flat of how many, and the last slope in
+// the width of each.
+func (c *Coordinates) Fields() []NamedNumber {
+	flat := 0.0
+	var slopes []NamedNumber
+	for _, m := range c.Modules {
+		if m.Verdict == "flat" {
+			flat++
+		}
+		slopes = append(slopes, NamedNumber{m.Module + ".slope", m.Last.Width})
+		if c.Depths {
+			slopes = append(slopes, NamedNumber{m.Module + ".depth_slope", m.Last.Depth})
+		}
+	}
+	return append([]NamedNumber{{"flat", flat}, {"modules", float64(len(c.Modules))}}, slopes...)
+}
+
 // Plots implements [Study].
 func (c *Coordinates) Plots() []Plot {
 	var out []Plot

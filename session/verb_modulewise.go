@@ -422,6 +422,17 @@ func (m *Modulewise) Sheets() []Sheet {
 	)}
 }
 
+// Fields implements [Study].
+func (m *Modulewise) Fields() []NamedNumber {
+	gains := 0.0
+	for _, r := range m.Rows {
+		if r.Verdict == "gain" {
+			gains++
+		}
+	}
+	return []NamedNumber{{"gains", gains}, {"bound", m.Bound}, {"noise", m.Noise}, {"best_factor", m.Best}}
+}
+
 // Plots implements [Study]: ΔL over the factor, a line a group.
 func (m *Modulewise) Plots() []Plot {
 	p := Plot{Name: "ΔL over log₂ of the factor on the group's η", XName: "log₂ factor"}

@@ -584,6 +584,16 @@ func (p *Paradigms) Sheets() []Sheet {
 	return []Sheet{t, aboutSheet(about...)}
 }
 
+// Fields implements [Study].
+func (p *Paradigms) Fields() (out []NamedNumber) {
+	for _, r := range p.Rows {
+		name := strings.ToLower(r.Name)
+		out = append(out, NamedNumber{name + ".lr", r.LR}, NamedNumber{name + ".best", r.Best}, NamedNumber{name + ".error", r.Error},
+			NamedNumber{name + ".regret", r.Regret}, NamedNumber{name + ".flops", r.FLOPs}, NamedNumber{name + ".runs", float64(r.Runs)})
+	}
+	return out
+}
+
 // Plots implements [Study]: the target's losses over η.
 func (p *Paradigms) Plots() []Plot {
 	out := Plot{Name: "loss of the target over log₂ η (of Transfer, the base's η)", XName: "log₂ η"}

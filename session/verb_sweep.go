@@ -39,6 +39,7 @@ type Sweep struct {
 type Study interface {
 	Sheets() []Sheet
 	Plots() []Plot
+	Fields() []NamedNumber // for expect
 	Summary() string
 }
 

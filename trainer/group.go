@@ -76,7 +76,7 @@ func Together(a, b config.Run) string {
 	switch {
 	case a.Shape != b.Shape:
 		return "their shapes differ"
-	case !slices.EqualFunc(a.Modules(), b.Modules(), sameProgram):
+	case (a.Scaling != nil || b.Scaling != nil) && !slices.EqualFunc(a.Modules(), b.Modules(), sameProgram):
 		return "their parametrizations differ"
 	case a.Seed != b.Seed:
 		return "their seeds differ"

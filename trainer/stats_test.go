@@ -127,6 +127,44 @@ func TestStatsAreWhatTheySay(t *testing.T) {
 	}
 }
 
+// TestQKVStats recomputes queries and values of a model of one layer from its tensors.
+func TestQKVStats(t *testing.T) {
+	r := observed(small(1e-2), 1)
+	r.Shape = config.Dense(32, 1, 256, 32)
+	g := group(t, r)
+	tensor := map[string][]float32{}
+	for i := range g.Model.Params {
+		p := &g.Model.Params[i]
+		tensor[p.Name] = p.InitialValue(r.Seed)
+	}
+	if _, err := g.Steps(nil, 1); err != nil {
+		t.Fatal(err)
+	}
+	s, err := g.Stats(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := r.Shape.DModel
+	for module, name := range map[string]string{"attention_q": "q_proj", "attention_v": "v_proj"} {
+		w := tensor["model.layers.0.self_attn."+name+".weight"]
+		sq, abs, n := 0.0, 0.0, 0.0
+		for _, id := range g.tokens { // all of a batch of 256
+			x := tensor["model.embed_tokens.weight"][int(id)*d:][:d]
+			norm := math.Sqrt(rmsOf(x)*rmsOf(x) + r.Shape.NormEps)
+			for o := range len(w) / d {
+				y := 0.0
+				for i, v := range x {
+					y += float64(w[o*d+i]) * float64(v) / norm
+				}
+				sq, abs, n = sq+y*y, abs+math.Abs(y), n+1
+			}
+		}
+		if v := s[module]; math.Abs(float64(v["act_rms"])/math.Sqrt(sq/n)-1) > 1e-4 || math.Abs(float64(v["act_abs"])/(abs/n)-1) > 1e-4 {
+			t.Errorf("%s: %v, want rms %v, mean %v", module, v, math.Sqrt(sq/n), abs/n)
+		}
+	}
+}
+
 func TestEffectiveRank(t *testing.T) {
 	const n = 64
 	identity, one := make([]float32, n*n), make([]float32, n*n)

@@ -14,6 +14,8 @@ type checkStudy struct{}
 
 func (checkStudy) Summary() string { return "flat" }
 
+func (checkStudy) Fields() []session.NamedNumber { return nil }
+
 func (checkStudy) Sheets() []session.Sheet {
 	return []session.Sheet{
 		{Name: "slopes", Heads: []string{"module", "slope"}, Rows: [][]session.Entry{{{Text: "head", Value: math.NaN()}, {Text: "−0.02", Value: -0.02}}}},

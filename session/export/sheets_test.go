@@ -67,6 +67,8 @@ type study struct{}
 
 func (study) Summary() string { return "9 of 10 modules are flat" }
 
+func (study) Fields() []session.NamedNumber { return nil }
+
 func (study) Sheets() []session.Sheet {
 	return []session.Sheet{{Name: "slopes", Heads: []string{"module", "slope"}, Rows: [][]session.Entry{{{Text: "head", Value: math.NaN()}, {Text: "−0.02", Value: -0.0213}}}}}
 }
