@@ -1,9 +1,12 @@
 package trainer
 
 import (
+	"errors"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/etastar/etastar/trainer/config"
@@ -121,5 +124,38 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 	if err := g.Restore(0, dir, true); err == nil {
 		t.Error("half a file was taken")
+	}
+}
+
+// TestOverCheckpoint: at its end a run that nothing branches from leaves its weights alone,
+// and is found over when it is taken up again; one that has steps left needs its moments.
+func TestOverCheckpoint(t *testing.T) {
+	r := small(3e-3).For(6 * small(3e-3).BatchTokens())
+	g := group(t, r)
+	steps(t, g, 5)
+	early, end := t.TempDir(), t.TempDir()
+	if err := g.Save(0, early); err != nil {
+		t.Fatal(err)
+	}
+	want := steps(t, g, 1)
+	if err := g.Save(0, end); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(end, optimizerFile)); !os.IsNotExist(err) {
+		t.Errorf("the optimizer of a run that is over: %v", err)
+	}
+	again := group(t, r)
+	if err := again.Restore(0, end, true); err != nil || again.Done() != want[0].Step {
+		t.Fatalf("at step %d: %v", again.Done(), err)
+	}
+	a, b := make([]float32, g.Model.Params[0].Shape[0]*r.Shape.DModel), make([]float32, g.Model.Params[0].Shape[0]*r.Shape.DModel)
+	if err := errors.Join(g.mc.ReadFloats(a, g.Model.Params[0].Value, 0), again.mc.ReadFloats(b, g.Model.Params[0].Value, 0)); err != nil || !slices.Equal(a, b) {
+		t.Errorf("other weights: %v", err)
+	}
+	if err := os.Remove(filepath.Join(early, optimizerFile)); err != nil {
+		t.Fatal(err)
+	}
+	if err := group(t, r).Restore(0, early, true); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a run without its moments went on: %v", err)
 	}
 }

@@ -98,8 +98,8 @@ func (b *Backend) Free() (int64, error) {
 	return free, err
 }
 
-// Bytes predicts what Load allocates on the device. Some page-locked host memory for
-// copies comes on top, see stagingBytes.
+// Bytes predicts what Load allocates on the device. For copies, stagingBytes there and as
+// much page-locked host memory come on top.
 func (b *Backend) Bytes(runs int, programs ...*kernels.Program) (int64, error) {
 	c, _, err := compileAll(b.target(), runs, programs)
 	if err != nil {

@@ -9,29 +9,51 @@ import (
 // staging is page-locked host memory that writes go through: the caller's memory is
 // copied there at once, and from there to the device in the stream's order. There are
 // parts so that one can be filled while others are on their way.
+//
+// Larger writes, such as a batch, come to the device on a stream of their own while what
+// was queued before still executes, into room of the same size; in the stream's order they
+// go from there to their place, which takes next to no time.
 type staging struct {
-	memory [stagingParts][]byte
-	passed [stagingParts]driver.Event // the device has read all that was put there
-	part   int
-	used   int
+	memory  [stagingParts][]byte
+	room    driver.Memory
+	ahead   driver.Stream
+	arrived driver.Event               // the last larger write is in its room
+	passed  [stagingParts]driver.Event // the device has read all that was put there
+	part    int
+	used    int
 }
 
 const (
 	stagingParts = 4
 	stagingPart  = 1 << 20
 	stagingBytes = stagingParts * stagingPart
+	stagingAhead = 16 << 10 // from how many bytes on a write goes ahead
 )
 
 func newStaging(c *driver.Context) (*staging, error) {
 	s := &staging{}
-	for i := range s.memory {
-		var err error
-		if s.memory[i], err = c.AllocHost(stagingPart); err == nil {
-			s.passed[i], err = c.NewEvent()
+	err := func() (err error) {
+		if s.ahead, err = c.NewStream(); err != nil {
+			return err
 		}
-		if err != nil {
-			return nil, errors.Join(err, s.free(c))
+		if s.arrived, err = c.NewEvent(); err != nil {
+			return err
 		}
+		if s.room, err = c.Alloc(stagingBytes); err != nil {
+			return err
+		}
+		for i := range s.memory {
+			if s.memory[i], err = c.AllocHost(stagingPart); err != nil {
+				return err
+			}
+			if s.passed[i], err = c.NewEvent(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}()
+	if err != nil {
+		return nil, errors.Join(err, s.free(c))
 	}
 	return s, nil
 }
@@ -45,6 +67,15 @@ func (s *staging) free(c *driver.Context) error {
 		if m != nil {
 			errs = append(errs, c.FreeHost(m))
 		}
+	}
+	if s.room != 0 {
+		errs = append(errs, c.Free(s.room))
+	}
+	if s.arrived != 0 {
+		errs = append(errs, c.DestroyEvent(s.arrived))
+	}
+	if s.ahead != 0 {
+		errs = append(errs, c.DestroyStream(s.ahead))
 	}
 	*s = staging{}
 	return errors.Join(errs...)
@@ -75,12 +106,24 @@ func (s *staging) write(c *driver.Context, to driver.Memory, from []byte, stream
 			return err
 		}
 		n := copy(part, from)
-		if err := c.CopyIn(to, part[:n], stream); err != nil {
+		if err := s.send(c, to, part[:n], stream); err != nil {
 			return err
 		}
 		to, from = to+driver.Memory(n), from[n:]
 	}
 	return nil
+}
+
+// send brings what was taken last and filled to its place.
+func (s *staging) send(c *driver.Context, to driver.Memory, filled []byte, stream driver.Stream) error {
+	if len(filled) < stagingAhead {
+		return c.CopyIn(to, filled, stream)
+	}
+	used := (len(filled) + 15) / 16 * 16
+	room := s.room + driver.Memory(s.part*stagingPart+s.used-used)
+	return errors.Join(
+		c.CopyIn(room, filled, s.ahead), c.Record(s.arrived, s.ahead),
+		c.After(s.arrived, stream), c.CopyWithin(to, room, len(filled), stream))
 }
 
 // read gets bytes from device memory, once all work before is done.

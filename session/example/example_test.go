@@ -91,6 +91,21 @@ func TestMeasuredIsTheSweep(t *testing.T) {
 	}
 }
 
+// TestGPU: the notebook on the GPU's sweep says what its data say: how many runs, what was
+// predicted and what was measured.
+func TestGPU(t *testing.T) {
+	v := opened(t, "gpu")
+	if n := len(runs(t, v["all"].(session.Table).Table)); n != 84+6 {
+		t.Errorf("%d runs, the notebook says 84 and 6", n)
+	}
+	p := v["target"].(session.Prediction)
+	for name, near := range map[string][2]float64{"η*": {p.LR, 4.5e-4}, "low": {p.Low, 3.2e-4}, "high": {p.High, 6e-4}} {
+		if math.Abs(near[0]/near[1]-1) > 0.02 {
+			t.Errorf("%s is %g, the notebook says %g", name, near[0], near[1])
+		}
+	}
+}
+
 // TestMeasured trains the smallest size again. Rounding differs between processors and
 // grows over a training run, the more the higher the learning rate.
 func TestMeasured(t *testing.T) {

@@ -15,9 +15,10 @@ type api struct {
 	deviceCount, deviceGet, deviceName, deviceAttribute, deviceMemory, devicePCI    uintptr
 	contextRetain, contextRelease, contextSet                                       uintptr
 	memAlloc, memFree, memInfo, hostAlloc, hostFree                                 uintptr
-	copyIn, copyOut, set8, set32                                                    uintptr
+	copyIn, copyOut, copyWithin, set8, set32                                        uintptr
 	moduleLoad, moduleUnload, moduleFunction, functionSet, functionGet              uintptr
 	streamCreate, streamDestroy, streamSync, streamCapture, streamEndCapture        uintptr
+	streamWait                                                                      uintptr
 	eventCreate, eventDestroy, eventRecord, eventSync, eventQuery, eventElapsed     uintptr
 	launch, graphInstantiate, graphDestroy, graphExecDestroy, graphLaunch, graphLen uintptr
 	encodeTiled                                                                     uintptr // 0 before CUDA 12
@@ -50,6 +51,7 @@ func loadAPI(folders []string) (*api, error) {
 		{&a.hostFree, "cuMemFreeHost", false},
 		{&a.copyIn, "cuMemcpyHtoDAsync_v2", false},
 		{&a.copyOut, "cuMemcpyDtoHAsync_v2", false},
+		{&a.copyWithin, "cuMemcpyDtoDAsync_v2", false},
 		{&a.set8, "cuMemsetD8Async", false},
 		{&a.set32, "cuMemsetD32Async", false},
 		{&a.moduleLoad, "cuModuleLoadDataEx", false},
@@ -62,6 +64,7 @@ func loadAPI(folders []string) (*api, error) {
 		{&a.streamSync, "cuStreamSynchronize", false},
 		{&a.streamCapture, "cuStreamBeginCapture_v2", false},
 		{&a.streamEndCapture, "cuStreamEndCapture", false},
+		{&a.streamWait, "cuStreamWaitEvent", false},
 		{&a.eventCreate, "cuEventCreate", false},
 		{&a.eventDestroy, "cuEventDestroy_v2", false},
 		{&a.eventRecord, "cuEventRecord", false},

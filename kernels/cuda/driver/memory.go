@@ -54,6 +54,11 @@ func (c *Context) CopyOut(dst []byte, src Memory, s Stream) error {
 	return c.api.check(r, "copying from the device")
 }
 
+// CopyWithin copies from one place on the device to another, in the stream's order.
+func (c *Context) CopyWithin(dst, src Memory, bytes int, s Stream) error {
+	return c.api.check(call(c.api.copyWithin, uintptr(dst), uintptr(src), uintptr(bytes), uintptr(s)), "copying on the device")
+}
+
 // Set8 fills device memory with a byte, in the stream's order.
 func (c *Context) Set8(m Memory, value byte, bytes int64, s Stream) error {
 	return c.api.check(call(c.api.set8, uintptr(m), uintptr(value), uintptr(bytes), uintptr(s)), "filling device memory")

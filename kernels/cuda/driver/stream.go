@@ -56,6 +56,11 @@ func (c *Context) Record(e Event, s Stream) error {
 	return c.api.check(call(c.api.eventRecord, uintptr(e), uintptr(s)), "marking a point in a stream")
 }
 
+// After lets what comes next in a stream wait for an event of another one.
+func (c *Context) After(e Event, s Stream) error {
+	return c.api.check(call(c.api.streamWait, uintptr(s), uintptr(e), 0), "waiting for another stream")
+}
+
 // Wait waits until the device has passed an event; one never recorded counts as passed.
 func (c *Context) Wait(e Event) error {
 	return c.api.check(call(c.api.eventSync, uintptr(e)), "waiting for the device")
