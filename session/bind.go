@@ -161,6 +161,17 @@ func (b *binding) collect(p *Param, v language.Value) {
 	}
 }
 
+// refers reports whether v stands for values from elsewhere alone.
+func (p *Param) refers(v language.Value) bool {
+	switch {
+	case len(p.Input) == 0:
+		return false
+	case v.Kind == language.List:
+		return !slices.ContainsFunc(v.List, func(e language.Value) bool { return !p.refers(e) })
+	}
+	return v.Kind == language.Sub || v.Kind == language.Name && !slices.Contains(p.Words, v.Text)
+}
+
 // check reports whether v is something the parameter takes. It may refine v: a
 // file name written without quotes becomes a string.
 func (p *Param) check(v *language.Value, a language.Arg) *language.Error {

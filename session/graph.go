@@ -307,7 +307,7 @@ func (g *graph) visit(n *node, dir string, done map[*node]bool) {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		if p := n.bound.verb.param(name); p != nil && len(p.Input) > 0 {
+		if p := n.bound.verb.param(name); p != nil && p.refers(n.bound.args[name]) {
 			continue // its content is hashed below, its name does not matter
 		}
 		fmt.Fprintf(h, "%s=%s\x00", name, n.bound.args[name].Text)

@@ -89,7 +89,13 @@ type Call struct {
 }
 
 // Note tells the reader something about the result.
-func (c *Call) Note(notes ...string) { c.notes = append(c.notes, notes...) }
+func (c *Call) Note(notes ...string) {
+	for _, n := range notes {
+		if !slices.Contains(c.notes, n) {
+			c.notes = append(c.notes, n)
+		}
+	}
+}
 
 // Given reports whether the statement says the parameter.
 func (c *Call) Given(name string) bool { return c.given[name] }
@@ -145,7 +151,8 @@ var registry = sync.OnceValue(func() []*Verb {
 	return []*Verb{
 		loadVerb(), horizonVerb(), whereVerb(), deriveVerb(), showVerb(), noteVerb(),
 		curvesVerb(), lawVerb(), publishedVerb(), predictVerb(), compareVerb(),
-		plotVerb(), expectVerb(), sweepVerb(), trainVerb(), watchVerb(),
+		plotVerb(), expectVerb(), shapeVerb(), ruleVerb(), transferVerb(), planVerb(),
+		sweepVerb(), trainVerb(), coordinatesVerb(), modulewiseVerb(), paradigmsVerb(), watchVerb(),
 	}
 })
 

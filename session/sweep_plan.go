@@ -62,6 +62,10 @@ func (c *Call) sweepRuns() ([]config.Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	under, err := c.ruling()
+	if err != nil {
+		return nil, err
+	}
 	var out []config.Run
 	for _, d := range c.numbers("d_model") {
 		for _, l := range c.numbers("layers") {
@@ -73,7 +77,7 @@ func (c *Call) sweepRuns() ([]config.Run, error) {
 				for _, lr := range c.numbers("lr") {
 					r := config.Default(s, lr)
 					r.Seed, r.Data = uint64(seed), corpus
-					runs, err := c.horizons(r)
+					runs, err := c.horizons(r, under)
 					if err != nil {
 						return nil, err
 					}
@@ -144,7 +148,7 @@ func (c *Call) shape(d, layers int) (config.Shape, error) {
 }
 
 // horizons completes a run for every horizon, the stable run of a WSD sweep first.
-func (c *Call) horizons(r config.Run) ([]config.Run, error) {
+func (c *Call) horizons(r config.Run, under ruling) ([]config.Run, error) {
 	seqs := int(math.Round(c.Number("batch") / float64(r.Shape.Context)))
 	if seqs < 1 {
 		return nil, errParam{"batch", hinted{fmt.Errorf("a batch of %s tokens holds no sequence of %d", c.Text("batch"), r.Shape.Context), "a larger batch or a shorter context"}}
@@ -157,6 +161,7 @@ func (c *Call) horizons(r config.Run) ([]config.Run, error) {
 		r.Loss.Balance = c.Number("balance")
 	}
 	r.Validation.Tokens = int64(c.Number("validate"))
+	r.Keep.StatsEvery = int64(c.Number("stats_every"))
 	if c.Text("early_stop") == "on" {
 		r.Hopeless = health.DefaultHopeless()
 	}
@@ -178,7 +183,11 @@ func (c *Call) horizons(r config.Run) ([]config.Run, error) {
 	if r.Schedule.Kind != schedule.WSD {
 		r.Schedule.Decay, r.Schedule.DecayPart = "", 0
 	}
-	if len(tokens) > 1 && r.Schedule.Kind == schedule.WSD {
+	if len(tokens) > 1 && r.Schedule.Kind == schedule.WSD && !under.horizonsDiffer() {
+		r, err := under.apply(c, r)
+		if err != nil {
+			return nil, err
+		}
 		trunk, branches, _, err := config.Branches(r, tokens)
 		if err != nil {
 			return nil, err
@@ -189,6 +198,10 @@ func (c *Call) horizons(r config.Run) ([]config.Run, error) {
 	for _, t := range tokens {
 		one := r
 		one.Tokens = t
+		one, err := under.apply(c, one)
+		if err != nil {
+			return nil, err
+		}
 		out = append(out, one)
 	}
 	return out, valid(out...)

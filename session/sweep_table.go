@@ -3,16 +3,31 @@ package session
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/etastar/etastar/session/table"
+	"github.com/etastar/etastar/trainer/config"
 	"github.com/etastar/etastar/trainer/rundir"
 )
+
+// addWord appends a text to a column.
+func addWord(c *table.Column, word string) {
+	k := slices.Index(c.Words, word)
+	if k < 0 {
+		c.Words = append(c.Words, word)
+		k = len(c.Words) - 1
+	}
+	c.Codes = append(c.Codes, uint32(k))
+}
 
 func micro(x float64) float64 { return math.Round(x*1e6) / 1e6 }
 
 // sweepTable is the sweep as curves and law take it: one row a run with a horizon. N is
 // without embedding and head, N_active those of it that a token goes through,
-// FLOPs_per_token the M of DeepSeek (arXiv 2401.02954, eq. 2), FLOPs is M·D. A stable run that others branch from has no loss of its own at a horizon and is left out.
+// FLOPs_per_token the M of DeepSeek (arXiv 2401.02954, eq. 2), FLOPs is M·D. A stable run
+// that others branch from has no loss of its own at a horizon and is left out. The rule is
+// a column where any run has another than the standard one, and what a verb varies besides
+// is part.
 func sweepTable(runs []SweepRun) *table.Table {
 	names := []string{
 		"N", "D", "batch_tokens", "lr", "val_loss", "val_se", "FLOPs", "N_total", "N_active", "N_nonembedding", "FLOPs_per_token",
@@ -23,6 +38,8 @@ func sweepTable(runs []SweepRun) *table.Table {
 		columns[i] = &table.Column{Name: n, Kind: table.Number}
 	}
 	state := &table.Column{Name: "state", Kind: table.Text, Words: []string{""}}
+	rule, ruled := &table.Column{Name: "rule", Kind: table.Text, Words: []string{""}}, false
+	part, parts := &table.Column{Name: "part", Kind: table.Text, Words: []string{""}}, false
 	trunks := map[string]bool{}
 	for _, r := range runs {
 		if o := r.Config.Origin; o != nil {
@@ -51,15 +68,20 @@ func sweepTable(runs []SweepRun) *table.Table {
 		} {
 			columns[i].Numbers = append(columns[i].Numbers, v)
 		}
-		word := string(r.Status.State)
-		k := slices.Index(state.Words, word)
-		if k < 0 {
-			state.Words = append(state.Words, word)
-			k = len(state.Words) - 1
-		}
-		state.Codes = append(state.Codes, uint32(k))
+		addWord(state, string(r.Status.State))
+		addWord(rule, r.Config.Rule)
+		addWord(part, strings.TrimSpace(r.Part+" "+r.Line))
+		parts = parts || r.Part != ""
+		ruled = ruled || r.Config.Rule != config.SP
 	}
-	t := &table.Table{Columns: append(columns, state), Rows: n, Source: "sweep"}
+	columns = append(columns, state)
+	if ruled {
+		columns = append(columns, rule)
+	}
+	if parts {
+		columns = append(columns, part)
+	}
+	t := &table.Table{Columns: columns, Rows: n, Source: "sweep"}
 	t.Roles = table.Roles{}
 	for role, name := range map[table.Role]string{
 		table.RoleN: "N", table.RoleD: "D", table.RoleBatch: "batch_tokens", table.RoleLR: "lr", table.RoleLoss: "val_loss", table.RoleFLOPs: "FLOPs",

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/etastar/etastar/fitting"
+	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/trainer/rundir"
 )
 
@@ -15,7 +16,13 @@ func (s Sweep) View() View {
 	if s.foreign() {
 		return View{Table: s.Table}
 	}
-	return View{Table: s.Table, Columns: []string{"d_model", "layers", "N", "D", "lr", "state", "step", "val_loss", "val_se"}}
+	columns := []string{"d_model", "layers", "N", "D", "lr", "state", "step", "val_loss", "val_se"}
+	for _, c := range []string{"part", "rule"} {
+		if s.Column(c) != nil {
+			columns = append([]string{c}, columns...)
+		}
+	}
+	return View{Table: s.Table, Columns: columns}
 }
 
 // Group is the runs of a sweep that differ in their learning rate alone.
@@ -101,6 +108,14 @@ func (s Sweep) Over() int {
 
 func ended(st rundir.State) bool {
 	return st == rundir.Finished || st == rundir.Diverged || st == rundir.Stopped || st == rundir.Failed
+}
+
+// LineName is what a run is called among those of its group.
+func (r *SweepRun) LineName() string {
+	if r.Line != "" {
+		return r.Line
+	}
+	return number.Eta(r.LR(), 3)
 }
 
 // State says how far a group is.
@@ -241,26 +256,4 @@ func (r *SweepRun) Rates() (tokens, rates []float64) {
 		rates = append(rates, c.LR(k))
 	}
 	return tokens, rates
-}
-
-// maxCurve is how many points of a loss curve a sweep carries for drawing.
-const maxCurve = 512
-
-// readCurve reads the training losses of a run, thinned evenly. Remarks and the
-// validation before the first step carry none.
-func (r *SweepRun) readCurve() {
-	events, _, err := rundir.ReadEvents(r.Dir)
-	if err != nil {
-		return // the status is there all the same
-	}
-	events = slices.DeleteFunc(events, func(e rundir.Event) bool { return e.Step == 0 || e.Loss == 0 })
-	step := max(1, len(events)/maxCurve)
-	for i := 0; i < len(events); i += step {
-		at := float64(events[i].Tokens)
-		if r.Foreign != nil && r.Foreign.Batch == 0 {
-			at = float64(events[i].Step)
-		}
-		r.Tokens = append(r.Tokens, at)
-		r.Losses = append(r.Losses, float64(events[i].Loss))
-	}
 }

@@ -118,6 +118,24 @@ func (s *Session) AskRuns(line int, r rundir.Request, only ...string) (int, erro
 
 var errBusy = errors.New("the notebook still computes after a minute")
 
+// startNext starts what was planned once the runs before were over: the next stage of a
+// search. It reports whether there was any.
+func (s *Session) startNext(said func(string)) (bool, error) {
+	for _, c := range s.Cells() {
+		v, ok := c.Value.(Sweep)
+		if !ok || v.Watched || c.Status != Done || v.Started() == len(v.Runs) {
+			continue
+		}
+		what, err := s.Start(c.Line)
+		if err != nil {
+			return false, err
+		}
+		said(c.Name + ": " + what)
+		return true, nil
+	}
+	return false, nil
+}
+
 // StartAll starts every sweep of the notebook and waits until all are over, polling
 // their directories; said is told what happens.
 func (s *Session) StartAll(ctx context.Context, said func(string)) error {
@@ -159,7 +177,10 @@ func (s *Session) StartAll(ctx context.Context, said func(string)) error {
 			if !s.Wait(time.Minute) {
 				return errBusy
 			}
-			return nil
+			more, err := s.startNext(said)
+			if err != nil || !more {
+				return err
+			}
 		}
 		select {
 		case <-ctx.Done():

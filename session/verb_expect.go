@@ -270,6 +270,20 @@ func Fields(v Value) []NamedNumber {
 		return f
 	case Table:
 		return []NamedNumber{{"rows", float64(v.Rows)}, {"columns", float64(len(v.Columns))}}
+	case Sweep:
+		f := []NamedNumber{{"runs", float64(len(v.Runs))}, {"over", float64(v.Finished())}}
+		if v.Study != nil {
+			f = append(f, v.Study.Fields()...)
+		}
+		return f
+	case Transfer:
+		var f []NamedNumber
+		for _, r := range v.Rows {
+			for _, q := range r.Quantities {
+				f = append(f, NamedNumber{string(r.Module) + "." + string(q), r.Target.Of(q)})
+			}
+		}
+		return f
 	case Comparison:
 		var f []NamedNumber
 		for _, r := range v.Rows {

@@ -34,6 +34,31 @@ type Sweep struct {
 	Facts data.Facts
 	// commands are what another program is asked for, by run; nil: ours.
 	commands []*rundir.Command
+	// Study is what a verb that trains reads off its runs; nil: nothing yet.
+	Study Study
+}
+
+// Study is what runs say together: tables, and pictures of lines.
+type Study interface {
+	Sheets() []Sheet
+	Plots() []Plot
+	Fields() []NamedNumber // for expect
+	Summary() string
+}
+
+// Plot is a picture of lines.
+type Plot struct {
+	Name, XName string
+	Short       string // the name where there is little room; "": Name
+	Log         bool   // a logarithmic y axis
+	Lines       []PlotLine
+}
+
+// PlotLine is one of its lines, X ascending.
+type PlotLine struct {
+	Name string
+	X, Y []float64
+	Note string
 }
 
 // SweepRun is one run of a sweep as its directory shows it.
@@ -46,6 +71,10 @@ type SweepRun struct {
 	Stale   bool // said to run, and not heard of for a while
 	// Tokens and Losses are the training loss over time, thinned for drawing.
 	Tokens, Losses []float64
+	Stats          *StatLog // nil: none
+	// Part and Line tell runs of one shape and η apart, where a verb varies something else.
+	Part, Line string
+	Spikes     int // steps whose loss stood far above those just before
 }
 
 // Type is the word used in JSON and in messages.
@@ -78,19 +107,17 @@ func counts(name, doc, def string) Param {
 }
 
 func sweepVerb() *Verb {
-	whole := func(name, doc, def string) Param {
-		return Param{Name: name, Doc: doc, Number: &NumberSpec{Min: 0, Integer: true}, Default: def}
-	}
 	return &Verb{
 		Name:    "sweep",
 		Summary: "train small proxy models at several learning rates on this machine",
 		Doc: "Plans a run for every shape, horizon, seed and learning rate; nothing trains until it is started. A run that is there already is found, finished or not, " +
 			"and never trained twice. Training goes on when the screen is closed. The result is a table like a loaded one: curves and law take it while it grows. " +
 			"With schedule=wsd one stable run serves all horizons. The loss is that on held-out text. " +
-			"With command= another program trains: one for each combination of the values its placeholders name, in the environment and folder given, its log read while it grows.",
+			"With command= another program trains: one for each combination of the values its placeholders name, in the environment and folder given, its log read while it grows. " +
+			"rule= trains every shape under a parametrization rule that scales from base=; lr is then η at the base.",
 		Example: `proxies = sweep d_model=[32,64,128] lr=1e-3..1e-1 x5 tokens=205k`,
 		Result:  "sweep",
-		Params: []Param{
+		Params: append([]Param{
 			{Name: "d_model", Doc: "widths", Number: &NumberSpec{Min: 4, Max: 65536, Integer: true}, List: true},
 			{Name: "lr", Doc: "peak learning rates: a list, or a range with a number of points (1e-3..1e-1 x5)", Number: &NumberSpec{Above: true}, List: true, Range: true, Required: true},
 			{Name: "tokens", Doc: "horizons D; 20 for every parameter where not given", Unit: "tokens", Number: &NumberSpec{Above: true, Count: true, Log: true}, List: true},
@@ -123,6 +150,7 @@ func sweepVerb() *Verb {
 			{Name: "held_out", Doc: "share of the corpus that is kept for validation", Number: &NumberSpec{Above: true, Max: 50, Percent: true}, Default: "10%"},
 			{Name: "validation_data", Doc: "a corpus of its own to validate on", File: true},
 			{Name: "validate", Doc: "tokens of a validation, the same for every run", Unit: "tokens", Number: &NumberSpec{Min: 1, Count: true}, Default: "32768"},
+			{Name: "stats_every", Doc: "optimizer steps between statistics of activations, gradients and updates; -1: none, 0: fifty times a run at most", Number: &NumberSpec{Min: -1, Integer: true}, Default: "0"},
 			{Name: "early_stop", Doc: "stop runs that lie far behind the best of their sweep; they count as stopped, never as finished", Words: []string{"off", "on"}, Default: "off", Knob: true},
 			{Name: "device", Doc: "cpu, gpu, or auto: a GPU where one is usable, else the processor", Words: trainer.Devices, Default: trainer.Auto},
 			{Name: "dir", Doc: "folder of the runs", File: true, Default: `"runs"`},
@@ -134,7 +162,7 @@ func sweepVerb() *Verb {
 			{Name: "slots", Doc: "commands that run at once; one a GPU, or one, where not given", Number: &NumberSpec{Min: 1, Max: 1024, Integer: true}},
 			{Name: "retries", Doc: "how often a command that failed is started again", Number: &NumberSpec{Min: 0, Max: 100, Integer: true}, Default: "0"},
 			{Name: "silence", Doc: "minutes without a word after which a command is stopped; 0: never", Unit: "minutes", Number: &NumberSpec{Min: 0, Max: 10080}, Default: "0"},
-		},
+		}, ruleParams()...),
 		fingerprint: sweepPrint,
 		run:         runSweep,
 	}
@@ -145,11 +173,20 @@ func sweepPrint(c *Call) string {
 	if c.Given("command") {
 		return c.commandPrint()
 	}
-	runs, err := c.sweepRuns()
+	if c.refers("rule") || c.refers("base") {
+		return c.statusPrint() // which runs it is of is not known without their values
+	}
+	return runsPrint(c, (*Call).sweepRuns)
+}
+
+// runsPrint changes when the runs that are planned do, or a status of theirs.
+func runsPrint(c *Call, plan func(*Call) ([]config.Run, error)) string {
+	runs, err := plan(c)
 	if err != nil {
 		return err.Error()
 	}
 	h := sha256.New()
+	fmt.Fprint(h, c.rulePrint("rule"))
 	for _, r := range runs {
 		info, err := os.Stat(filepath.Join(c.runsRoot(), sweepName(runs), r.Name(), "status.json"))
 		if err == nil {
@@ -177,8 +214,20 @@ func runSweep(c *Call) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	s, err := c.asSweep(runs)
+	if err != nil {
+		return nil, err
+	}
+	return s.settle(c)
+}
+
+// asSweep looks for the runs on disk.
+func (c *Call) asSweep(runs []config.Run) (s Sweep, err error) {
+	if r := runs[0]; r.Scaling != nil && r.Scaling.Base != nil {
+		c.Note(fmt.Sprintf("under %s from %s: lr is η there, and every module has its own", r.Rule, r.Scaling.Base.Shape.Name()))
+	}
 	root := c.runsRoot()
-	s := Sweep{Dir: filepath.Join(root, sweepName(runs)), Device: c.Text("device")}
+	s = Sweep{Dir: filepath.Join(root, sweepName(runs)), Device: c.Text("device")}
 	for _, r := range runs {
 		run := SweepRun{Config: r}
 		found := rundir.Read(filepath.Join(s.Dir, r.Name()))
@@ -202,15 +251,11 @@ func runSweep(c *Call) (Value, error) {
 	}
 	// Tokenizing a text takes a while: it is not worth it once the runs are there.
 	if s.Started() == 0 || runs[0].Data.Tokenizer == "bytes" {
-		f, err := c.survey(runs[0])
-		if err != nil {
-			return nil, err
-		}
-		s.Facts = f
+		s.Facts, err = c.survey(runs[0])
 	} else {
 		s.Facts.Description = filepath.Base(runs[0].Data.Source)
 	}
-	return s.settle(c)
+	return s, err
 }
 
 func newer(s rundir.Summary) string {

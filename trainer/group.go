@@ -20,17 +20,18 @@ type Group struct {
 	Model *model.Model
 	Runs  []*Member
 
-	corpus  *data.Corpus
-	mc      kernels.Machine
-	first   config.Run
-	micro   int // sequences of a micro-batch
-	step    int64
-	tokens  []int32
-	targets []int32
-	table   []float32
-	log     []float32
-	blocks  int64
-	rowLoss []float32
+	corpus   *data.Corpus
+	mc       kernels.Machine
+	first    config.Run
+	micro    int // sequences of a micro-batch
+	step     int64
+	observed int64 // the last step whose statistics are there
+	tokens   []int32
+	targets  []int32
+	table    []float32
+	log      []float32
+	blocks   int64
+	rowLoss  []float32
 }
 
 // Member is one run of a group.
@@ -40,8 +41,21 @@ type Member struct {
 	Detector *health.Detector
 	Active   bool
 
-	curve  schedule.Curve
-	logged int64 // steps that its log has counted
+	curve   schedule.Curve
+	every   int64           // steps between statistics; 0: none
+	modules []config.Module // of every parameter
+	logged  int64           // steps that its log has counted
+}
+
+// modulesOf finds the module of every parameter.
+func modulesOf(m *model.Model, r config.Run) []config.Module {
+	all := r.Modules()
+	out := make([]config.Module, len(m.Params))
+	for i := range m.Params {
+		k := slices.IndexFunc(all, func(x config.Module) bool { return x.Module == m.Params[i].Module })
+		out[i] = all[k]
+	}
+	return out
 }
 
 // StepResult is what one optimizer step of one run gave.
@@ -51,6 +65,7 @@ type StepResult struct {
 	LR       float64 // η it trained with
 	Loss     float64 // mean cross-entropy of the batch before the update, nats
 	GradNorm float64 // before clipping
+	Spike    bool    // its loss stands far above those just before
 	Diverged string  // why the run has diverged at this step; it takes no further part
 	Done     bool    // this was its last step
 }
@@ -61,8 +76,8 @@ func Together(a, b config.Run) string {
 	switch {
 	case a.Shape != b.Shape:
 		return "their shapes differ"
-	case a.Rule != b.Rule:
-		return "their parametrization rules differ"
+	case (a.Scaling != nil || b.Scaling != nil) && !slices.EqualFunc(a.Modules(), b.Modules(), sameProgram):
+		return "their parametrizations differ"
 	case a.Seed != b.Seed:
 		return "their seeds differ"
 	case a.Batch != b.Batch:
@@ -77,6 +92,12 @@ func Together(a, b config.Run) string {
 	return ""
 }
 
+// sameProgram reports whether two modules start and compute alike; how fast they learn is
+// a run's own.
+func sameProgram(a, b config.Module) bool {
+	return a.Module == b.Module && a.InitStd == b.InitStd && a.Multiplier == b.Multiplier
+}
+
 // Memory predicts the bytes that a group of runs needs on the backend.
 func Memory(backend kernels.Backend, run config.Run, runs int) (int64, error) {
 	m, err := newModel(run)
@@ -86,9 +107,13 @@ func Memory(backend kernels.Backend, run config.Run, runs int) (int64, error) {
 	return backend.Bytes(runs, m.Programs()...)
 }
 
-func newModel(run config.Run) (*model.Model, error) {
+// newModel builds what trains the runs, which differ from the first in their horizons and
+// what is recorded of them at most.
+func newModel(runs ...config.Run) (*model.Model, error) {
+	run := runs[0]
+	observe := slices.ContainsFunc(runs, func(r config.Run) bool { return StatsEvery(r) > 0 && StatsEvery(r) <= r.Steps() })
 	return model.New(run.Shape, model.Options{
-		Sequences: run.Batch.Sequences / run.Batch.Accumulate, ZLoss: run.Loss.Z, Balance: run.Loss.Balance,
+		Sequences: run.Batch.Sequences / run.Batch.Accumulate, ZLoss: run.Loss.Z, Balance: run.Loss.Balance, Modules: run.Modules(), Observe: observe,
 	})
 }
 
@@ -105,11 +130,8 @@ func NewGroup(backend kernels.Backend, corpus *data.Corpus, runs []config.Run) (
 		if why := Together(runs[0], r); why != "" {
 			return nil, fmt.Errorf("runs %s and %s cannot train together: %s", runs[0].Name(), r.Name(), why)
 		}
-		if r.Rule != "sp" {
-			return nil, fmt.Errorf("run %s: there is no parametrization rule %q; this version trains under sp", r.Name(), r.Rule)
-		}
 	}
-	m, err := newModel(runs[0])
+	m, err := newModel(runs...)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +141,9 @@ func NewGroup(backend kernels.Backend, corpus *data.Corpus, runs []config.Run) (
 		if err != nil {
 			return nil, fmt.Errorf("run %s: %w", r.Name(), err)
 		}
-		g.Runs = append(g.Runs, &Member{Config: r, Steps: r.Steps(), Detector: health.NewDetector(r.Divergence), Active: true, curve: curve})
+		g.Runs = append(g.Runs, &Member{
+			Config: r, Steps: r.Steps(), Detector: health.NewDetector(r.Divergence), Active: true, curve: curve, modules: modulesOf(m, r), every: StatsEvery(r),
+		})
 	}
 	g.blocks = corpus.ValidationBlocks(runs[0].Validation.Tokens)
 	if g.blocks < 1 {
@@ -210,6 +234,7 @@ func (g *Group) Steps(dst []StepResult, n int64) ([]StepResult, error) {
 				Run: i, Step: g.step + k + 1, LR: r.curve.LR(g.step + k),
 				Loss: float64(row[0]) / float64(r.Config.BatchTokens()), GradNorm: float64(row[1]),
 			}
+			res.Spike = r.Detector.Spike(res.Loss)
 			res.Diverged = r.Detector.Add(res.Loss)
 			if res.Diverged == "" && res.GradNorm-res.GradNorm != 0 { // AdamW left the weights as they were
 				res.Diverged = "gradient is not finite"
@@ -230,14 +255,22 @@ func (g *Group) Steps(dst []StepResult, n int64) ([]StepResult, error) {
 
 // queue gives the machine all of one optimizer step.
 func (g *Group) queue(step int64) error {
+	accumulate, apply := g.Model.Accumulate, g.Model.Apply
+	observes := g.observes(step)
+	if observes {
+		apply = g.Model.Observed.Apply
+	}
 	for a := range g.first.Batch.Accumulate {
+		if observes && a == g.first.Batch.Accumulate-1 {
+			accumulate = g.Model.Observed.Accumulate
+		}
 		if err := g.corpus.Batch(g.tokens, g.targets, g.first.Seed, step*int64(g.first.Batch.Sequences)+int64(a*g.micro)); err != nil {
 			return err
 		}
 		if err := g.write(); err != nil {
 			return err
 		}
-		if err := g.mc.Execute(g.Model.Accumulate); err != nil {
+		if err := g.mc.Execute(accumulate); err != nil {
 			return err
 		}
 	}
@@ -248,7 +281,10 @@ func (g *Group) queue(step int64) error {
 			}
 		}
 	}
-	return g.mc.Execute(g.Model.Apply)
+	if observes {
+		g.observed = step + 1
+	}
+	return g.mc.Execute(apply)
 }
 
 func (g *Group) write() error {
@@ -257,17 +293,11 @@ func (g *Group) write() error {
 
 // settings writes the optimizer's numbers of one run at a step.
 func (g *Group) settings(run int, r *Member, step int64) error {
-	o := r.Config.Optimizer
-	var rows [2][kernels.AdamFields]float32 // of weights, and of gains, which do not decay
-	for k, decay := range []float64{o.WeightDecay, 0} {
-		kernels.Adam{LR: r.curve.LR(step), WeightDecay: decay, Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, Step: int(step) + 1}.Row(rows[k][:])
-	}
-	for i := range g.Model.Params {
-		row := &rows[0]
-		if g.Model.Params[i].Gain {
-			row = &rows[1]
-		}
-		copy(g.table[i*kernels.AdamFields:], row[:])
+	o, lr := r.Config.Optimizer, r.curve.LR(step)
+	for i, m := range r.modules { // of a gain the weight decay is 0
+		kernels.Adam{
+			LR: lr * m.LR, WeightDecay: o.WeightDecay * m.WeightDecay, Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps * m.Eps, Step: int(step) + 1,
+		}.Row(g.table[i*kernels.AdamFields:])
 	}
 	return g.mc.WriteFloats(g.Model.AdamTable, run, g.table)
 }

@@ -68,6 +68,7 @@ func measure(a Asked) (Speed, error) {
 
 // timeStep is the time of a micro-batch and its update, after one that touches the memory.
 func timeStep(backend kernels.Backend, r config.Run, runs, steps int) (float64, error) {
+	r.Keep.StatsEvery = -1
 	m, err := newModel(r)
 	if err != nil {
 		return 0, err

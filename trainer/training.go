@@ -28,6 +28,7 @@ type training struct {
 	from                       int64     // step this worker began at
 	shown                      bool      // the status says that it trains
 	results                    []StepResult
+	last                       map[int]rundir.Event // of each run, its last step
 }
 
 func (t *training) close() {
@@ -122,6 +123,7 @@ func eventAt(dir string, step int64) (rundir.Event, error) {
 func (t *training) train(ctx context.Context) error {
 	now := time.Now()
 	t.begun, t.saved, t.polled, t.beat = now, now, now, now
+	t.last = map[int]rundir.Event{}
 	if t.group.Done() == 0 {
 		untrained := slices.DeleteFunc(t.active(), func(run int) bool { return t.state[run].Val != 0 })
 		if err := t.validate(untrained); err != nil {
@@ -174,6 +176,7 @@ func (t *training) ahead() int64 {
 			return 1 // which step it ends at must not depend on the machine's speed
 		}
 		until(validateEvery(c))
+		until(StatsEvery(c))
 		until(c.Keep.CheckpointEvery)
 		for _, at := range c.Keep.Checkpoints {
 			if at > done {
@@ -254,7 +257,16 @@ func (t *training) after(results []StepResult) error {
 		case step%validateEvery(c) == 0:
 			validate = append(validate, r.Run)
 		}
-		if e.Note != "" || r.Done || step%logEvery(c) == 0 || step == 1 {
+		if every := StatsEvery(c); every > 0 && step%every == 0 {
+			stats, err := t.group.Stats(r.Run)
+			if err != nil {
+				return err
+			}
+			e.Stats = stats
+		}
+		e.Spike = r.Spike
+		t.last[r.Run] = e
+		if e.Note != "" || e.Stats != nil || e.Spike || r.Done || step%logEvery(c) == 0 || step == 1 {
 			if err := t.outs[r.Run].Append(e); err != nil {
 				return err
 			}
@@ -322,6 +334,9 @@ func (t *training) validate(runs []int) error {
 		if step > 0 {
 			// One line a step: it says again what the step did.
 			e.LR, e.Loss, e.GradNorm, e.Rate, e.Elapsed = t.lastStep(run)
+			if last := t.last[run]; last.Step == step {
+				e.Stats, e.Spike = last.Stats, last.Spike
+			}
 		} else {
 			e.Loss = st.Val
 		}

@@ -18,6 +18,7 @@ type gridSource struct {
 	heads []string
 	n     int
 	label func(row int) string // name of the row at the left; nil: none
+	text  bool                 // lines of a text: as wide as there is room
 	at    func(row, col int) string
 	num   func(row, col int) (float64, bool) // number to sort by; false: sort by the text
 }
@@ -224,7 +225,7 @@ func (m *Model) gridColumns(g *gridSource, st gridState, rows []int, w int) []co
 		cw := width(oneLine(g.heads[i])) + 2
 		for _, r := range rows {
 			s := width(oneLine(g.at(r, i)))
-			if _, ok := g.num(r, i); !ok {
+			if _, ok := g.num(r, i); !ok && !g.text {
 				s = min(s, maxText)
 			}
 			cw = max(cw, s)

@@ -69,6 +69,8 @@ func identity(v session.Value) any {
 		return v.Comparison
 	case session.Picture:
 		return [4]any{identity(v.Of), v.Target, v.File, v.Format}
+	case session.Sheeted:
+		return v.Identity()
 	case session.Note:
 		return v
 	case session.Expectation:

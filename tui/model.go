@@ -68,6 +68,7 @@ type Model struct {
 	memo    memo
 	sorted  sorted
 	shapes  map[*table.Table][]part
+	sheets  map[any][]session.Sheet
 	hit     hits
 	content string
 	cursor  *tea.Cursor

@@ -30,7 +30,11 @@ func (m *Model) panes(c *session.Cell) []pane {
 	case session.Table:
 		return []pane{{name: "rows", grid: tableGrid}}
 	case session.Sweep:
-		return []pane{{name: "loss", draw: drawSweep}, {name: "schedule", draw: drawSchedule}, {name: "runs", grid: tableGrid}}
+		var out []pane
+		if v.Study != nil {
+			out = studyPanes(v)
+		}
+		return append(out, []pane{{name: "loss", draw: drawSweep}, {name: "schedule", draw: drawSchedule}, {name: statsPane, draw: drawStats}, {name: "runs", grid: tableGrid}}...)
 	case session.View:
 		return []pane{{name: "rows", grid: tableGrid}}
 	case session.Curves:
@@ -50,6 +54,8 @@ func (m *Model) panes(c *session.Cell) []pane {
 		return []pane{{name: "laws", draw: drawComparison}, {name: "scores", grid: scoresGrid}, {name: "cells", grid: testGrid}}
 	case session.Published:
 		return []pane{{name: "law", draw: drawPublished}}
+	case session.Sheeted:
+		return sheetPanes(m.sheetsOf(v), v.Identity())
 	case session.Note:
 		return []pane{{name: "note", draw: drawNote}}
 	case session.Expectation:

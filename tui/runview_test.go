@@ -161,7 +161,7 @@ func TestRunKeys(t *testing.T) {
 	if m.mode != editing {
 		t.Fatal("e does not edit where a run is picked")
 	}
-	act(m, "esc", "esc", "v", "v")
+	act(m, "esc", "esc", "v", "v", "v")
 	if _, i := m.runPicked(); i >= 0 {
 		t.Fatal("Esc does not let go")
 	}

@@ -35,6 +35,8 @@ func (m *Model) summary(v session.Value) []part {
 			return []part{{"drawn here", 5}}
 		}
 		return []part{{"→ " + oneLine(v.File), 9}}
+	case session.Sheeted:
+		return []part{{oneLine(v.Summary()), 9}}
 	case session.Note:
 		return []part{{oneLine(v.Text), 5}}
 	case session.Expectation:

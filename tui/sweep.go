@@ -32,6 +32,8 @@ func sweepKeys() []binding {
 		{keys: []string{"X"}, at: onSweep, what: "stop its runs, or the picked one alone; T takes them up again", hint: "X stop", keep: 3, off: notTraining, do: func(m *Model) tea.Cmd { return m.askSweep(rundir.Stop) }},
 		{keys: []string{"~"}, at: onSweep, what: "smooth the losses drawn: off, a median of 5 points, of 20", hint: "~ smooth", keep: 3, do: func(m *Model) tea.Cmd { return m.smoothSweep() }},
 		{keys: []string{"|"}, at: onSweep, what: "a logarithmic or a linear axis of the loss, or of η", hint: "| log", keep: 2, do: func(m *Model) tea.Cmd { return m.switchAxis() }},
+		{keys: []string{"m"}, at: onSweep, what: "the next statistic of the runs", off: noStats, do: func(m *Model) tea.Cmd { return m.stepStat(1, 0) }},
+		{keys: []string{"M"}, at: onSweep, what: "that statistic of the next module", hint: "m M statistic", keep: 3, off: noStats, do: func(m *Model) tea.Cmd { return m.stepStat(0, 1) }},
 		{keys: []string{"}"}, at: onSweep, what: "the loss curves of the next shape", do: func(m *Model) tea.Cmd { return m.stepShape(1) }},
 		{keys: []string{"{"}, at: onSweep, what: "the loss curves of the shape before", hint: "{ } shape", keep: 4, do: func(m *Model) tea.Cmd { return m.stepShape(-1) }},
 	}
@@ -117,10 +119,13 @@ func (m *Model) stepShape(by int) tea.Cmd {
 
 // sweepState is how the curves of a sweep are looked at.
 type sweepState struct {
-	shape  int  // group chosen, from 1; 0: the one that trains
-	smooth int  // of smoothings
-	axis   bool // the y axis is not what it is by default: linear for losses, logarithmic for η
-	zoom   int  // of zooms
+	shape  int    // group chosen, from 1; 0: the one that trains
+	smooth int    // of smoothings
+	axis   bool   // the y axis is not what it is by default: linear for losses, logarithmic for η
+	zoom   int    // of zooms
+	stat   int    // of statistics
+	module string // whose statistic; another where it has none
+	plot   int    // of a study's pictures
 	// The run picked, by its name: in a folder that is watched, runs come and go. at is
 	// where it was last. No name: none.
 	run string
@@ -347,7 +352,7 @@ func drawSweep(m *Model, c *session.Cell, w, h int) []string {
 	series := make([]chart.Series, 0, len(g.Runs))
 	for _, i := range g.Runs {
 		r := &v.Runs[i]
-		series = append(series, chart.Series{Name: number.Eta(r.LR(), 3), X: r.Tokens, Y: session.Smooth(r.Losses, st.points()), Note: runNote(r, i == g.Best)})
+		series = append(series, chart.Series{Name: r.LineName(), X: r.Tokens, Y: session.Smooth(r.Losses, st.points()), Note: runNote(r, i == g.Best)})
 	}
 	foot := m.pickedLines(c, v, w, h-len(out))
 	h -= len(out) + len(foot)
@@ -418,7 +423,7 @@ func drawSchedule(m *Model, c *session.Cell, w, h int) []string {
 	var series []chart.Series
 	for _, i := range g.Runs {
 		r := &v.Runs[i]
-		s := chart.Series{Name: number.Eta(r.LR(), 3)}
+		s := chart.Series{Name: r.LineName()}
 		s.X, s.Y = r.Rates()
 		series = append(series, s)
 	}

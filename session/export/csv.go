@@ -21,7 +21,8 @@ type NoValue struct{ Message string }
 func (e *NoValue) Error() string { return e.Message }
 
 // CSV writes one named value as rows: a table or a view as it is, curves a row a
-// cell, a law a row a coefficient, a prediction in one row, a comparison a row a law.
+// cell, a law a row a coefficient, a prediction in one row, a comparison a row a law, a transfer a row a
+// module.
 // A number that does not exist is an empty field. The name must be given; the error
 // for one that is empty or unknown is a *NoValue that lists the names there are.
 func CSV(w io.Writer, s *session.Session, name string) error {
@@ -100,6 +101,8 @@ func records(v session.Value) (rows sequence, ok bool) {
 		return slices.Values(predictionRecords(v.Prediction)), true
 	case session.Comparison:
 		return slices.Values(comparisonRecords(v.Comparison)), true
+	case session.Sheeted:
+		return slices.Values(sheetRecords(v)), true
 	}
 	return nil, false
 }

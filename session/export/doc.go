@@ -110,6 +110,14 @@
 //	           errors are in ln η*, penalties relative losses; cells is a list of {key,
 //	           lr, measured, ln_err, penalty, clamped, covered}
 //
+// shape, rule, transfer, plan: summary (a line), tables: a list of {name, columns, rows},
+// each row a list in the order of columns; a number or a text. Numbers are in full: of a
+// transfer's first table, "target", those of every module at the target.
+//
+// sweep: as a view, with started and over, the runs asked for and those whose loss counts;
+// of coordinates, modulewise and paradigms also study, once their runs say something: an
+// object of summary and tables as above.
+//
 // published: name, title, source, formula, batch, means, conditions, status, needs,
 // relative, ranges ({"N": [lo, hi]}), anchor ({N, D, lr} or null).
 //

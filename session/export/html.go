@@ -194,6 +194,12 @@ func (h *htmlWriter) picture(c *session.Cell, v session.Value) {
 	case session.Comparison:
 		label = "errors of the laws compared"
 		data, err = picture.Draw(v.Comparison, "svg", picture.Options{})
+	case session.Sweep:
+		if v.Study == nil || len(v.Study.Plots()) == 0 {
+			return
+		}
+		label = v.Study.Summary()
+		data, err = picture.Draw(linesOf(v.Study), "svg", picture.Options{})
 	case session.Picture:
 		label = article(v.Of.Type())
 		data, err = v.Draw("svg")

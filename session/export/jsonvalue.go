@@ -40,6 +40,11 @@ func encode(c *session.Cell, v session.Value, dir string) object {
 	case session.Sweep:
 		encodeView(o, session.View{Table: v.Table})
 		o["started"], o["over"] = v.Started(), v.Finished()
+		if v.Study != nil {
+			study := object{}
+			encodeSheets(study, v.Study)
+			o["study"] = study
+		}
 	case session.Curves:
 		encodeCurves(o, v.CurveSet)
 	case session.Law:
@@ -55,6 +60,8 @@ func encode(c *session.Cell, v session.Value, dir string) object {
 		if v.File != "" {
 			o["file"] = relative(v.File, dir)
 		}
+	case session.Sheeted:
+		encodeSheets(o, v)
 	case session.Note:
 		o["text"] = v.Text
 	case session.Expectation:

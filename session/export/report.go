@@ -139,7 +139,11 @@ func report(v session.Value, dir string, rows int) []block {
 	case session.View:
 		return reportView(v, rows)
 	case session.Sweep:
-		return reportView(v.View(), rows)
+		out := reportView(v.View(), rows)
+		if v.Study != nil {
+			out = append(reportSheets(v.Study), out...)
+		}
+		return out
 	case session.Curves:
 		return reportCurves(v.CurveSet)
 	case session.Law:
@@ -152,6 +156,8 @@ func report(v session.Value, dir string, rows int) []block {
 		return reportComparison(v.Comparison)
 	case session.Picture:
 		return []block{line{plainTone, reportPicture(v, dir)}}
+	case session.Sheeted:
+		return reportSheets(v)
 	case session.Note:
 		return []block{line{plainTone, v.Text}}
 	case session.Expectation:

@@ -1,45 +1,67 @@
 package export
 
 import (
-	"fmt"
 	"io"
+	"slices"
 
 	"github.com/etastar/etastar/mup/snippet"
 	"github.com/etastar/etastar/session"
 )
 
-// Snippet writes a prediction as a trainer reads it; see snippet.RateFormats. The one
-// prediction of a notebook need not be named.
+// Trainers are the trainers that Snippet writes for: a transfer for those of
+// [session.SnippetNames], a prediction for those of [snippet.RateFormats].
+func Trainers() []string {
+	names := session.SnippetNames()
+	for _, n := range snippet.RateFormats() {
+		if !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// Snippet writes a value that is a prediction or a transfer as the configuration of a
+// trainer. Without a name it is the notebook's only one. An error for what is not there
+// is a *NoValue.
 func Snippet(w io.Writer, s *session.Session, name, trainer string) error {
 	cells := s.Cells()
 	if name == "" {
 		for i := range cells {
-			if _, ok := current(&cells[i]).(session.Prediction); !ok || cells[i].Name == "" {
+			switch current(&cells[i]).(type) {
+			case session.Transfer, session.Prediction:
+			default:
+				continue
+			}
+			if cells[i].Name == "" {
 				continue
 			}
 			if name != "" {
-				return &NoValue{fmt.Sprintf("there are several predictions, %s and %s among them: name one", name, cells[i].Name)}
+				return &NoValue{"the notebook has several predictions or transfers: name one with --value, " + name + " or " + cells[i].Name}
 			}
 			name = cells[i].Name
 		}
 		if name == "" {
-			return &NoValue{"the notebook has no prediction with a name"}
+			return &NoValue{"the notebook has no named prediction or transfer: x = predict law N=… or x = transfer base=… target=… makes one"}
 		}
 	}
 	c, err := chosen(cells, name)
 	if err != nil {
 		return err
 	}
-	p, ok := current(c).(session.Prediction)
-	if !ok {
-		return &NoValue{fmt.Sprintf("%s holds %s: a snippet is written of a prediction", name, article(c.Value.Type()))}
+	var text string
+	switch v := current(c).(type) {
+	case session.Transfer:
+		text, err = v.Snippet(trainer)
+	case session.Prediction:
+		t := &v.Target
+		text, err = snippet.WriteRate(trainer, snippet.Rate{
+			LR: v.LR, Low: v.Low, High: v.High, Level: v.Level, N: t.N, D: t.D, Batch: t.B, Band: v.Band, Law: v.LawText, Warnings: v.Warnings,
+		})
+	default:
+		return &NoValue{name + " holds " + article(c.Value.Type()) + ", neither a prediction nor a transfer"}
 	}
-	t := &p.Target
-	text, err := snippet.WriteRate(trainer, snippet.Rate{
-		LR: p.LR, Low: p.Low, High: p.High, Level: p.Level, N: t.N, D: t.D, Batch: t.B, Band: p.Band, Law: p.LawText, Warnings: p.Warnings,
-	})
 	if err != nil {
-		return fmt.Errorf("write %s for a trainer: %w", name, err)
+		return &NoValue{err.Error()}
 	}
 	_, err = io.WriteString(w, text)
 	return err

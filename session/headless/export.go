@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/etastar/etastar/mup/snippet"
 	"github.com/etastar/etastar/session"
 	"github.com/etastar/etastar/session/export"
 	"github.com/etastar/etastar/trainer/atomicfile"
@@ -22,7 +21,7 @@ import (
 type Export struct {
 	Path     string
 	Format   string // "html", "md", "csv", "parquet", "json" or "snippet"
-	Trainer  string // for "snippet": one of snippet.RateFormats
+	Snippet  string // of a snippet: one of export.Trainers
 	Value    string // the value to write: as CSV or Parquet, or its rows as JSON
 	Output   string // file to write; "" or "-": Out
 	Out, Err io.Writer
@@ -77,8 +76,8 @@ func (e Export) usage() error {
 		}
 	case "csv", "parquet", "json":
 	case "snippet":
-		if !slices.Contains(snippet.RateFormats(), e.Trainer) {
-			return fmt.Errorf("snippet %q: there are %s", e.Trainer, strings.Join(snippet.RateFormats(), ", "))
+		if !slices.Contains(export.Trainers(), e.Snippet) {
+			return fmt.Errorf("snippet %q: there are %s", e.Snippet, strings.Join(export.Trainers(), ", "))
 		}
 	default:
 		return fmt.Errorf("format %q: there are html, md, csv, parquet, json and snippet", e.Format)
@@ -86,7 +85,7 @@ func (e Export) usage() error {
 	return nil
 }
 
-func (e Export) render(w io.Writer, s *session.Session) error {
+func (e Export) render(w *bytes.Buffer, s *session.Session) error {
 	switch e.Format {
 	case "html":
 		return export.HTML(w, s)
@@ -98,7 +97,7 @@ func (e Export) render(w io.Writer, s *session.Session) error {
 		}
 		return export.JSON(w, s)
 	case "snippet":
-		return export.Snippet(w, s, e.Value, e.Trainer)
+		return export.Snippet(w, s, e.Value, e.Snippet)
 	case "parquet":
 		return export.Parquet(w, s, e.Value)
 	}

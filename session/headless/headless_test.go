@@ -195,9 +195,10 @@ func TestExport(t *testing.T) {
 		{"csv of nothing", Export{Format: "csv"}, Usage, "etastar: CSV and Parquet hold one value: name it; there are runs, curves, law, target"},
 		{"csv of an unknown name", Export{Format: "csv", Value: "lwa"}, Usage, "etastar: nothing is named lwa; there are"},
 		{"value with html", Export{Format: "html", Value: "law"}, Usage, "etastar: only CSV, Parquet and JSON write a single value"},
-		{"unknown trainer", Export{Format: "snippet", Trainer: "megatronn"}, Usage, "etastar: snippet \"megatronn\": there are megatron, torchtitan"},
-		{"snippet of a law", Export{Format: "snippet", Trainer: "json", Value: "law"}, Usage, "etastar: law holds a law: a snippet is written of a prediction"},
 		{"unknown format", Export{Format: "pdf"}, Usage, "etastar: format \"pdf\": there are html, md, csv, parquet, json and snippet"},
+		{"unknown trainer", Export{Format: "snippet", Snippet: "caffe"}, Usage, "etastar: snippet \"caffe\": there are megatron, torchtitan, huggingface, nanotron, pytorch, json"},
+		{"snippet of a law", Export{Format: "snippet", Snippet: "megatron", Value: "law"}, Usage, "etastar: law holds a law, neither a prediction nor a transfer"},
+		{"snippet", Export{Format: "snippet", Snippet: "megatron"}, Unmet, "# peak learning rate predicted by etastar\n"},
 		{"over the notebook", Export{Format: "md", Output: path}, Usage, "etastar: export to " + path + " would replace the notebook"},
 		{"over the data", Export{Format: "csv", Value: "runs", Output: filepath.Join(dir, "sweep.csv")}, Usage, "etastar: export to " + filepath.Join(dir, "sweep.csv") + " would replace data that the notebook reads (line 4)"},
 	} {

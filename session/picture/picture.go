@@ -1,5 +1,6 @@
 // Package picture draws the values of package fitting to PNG and SVG: curves,
-// laws, predictions and comparisons, as they go into a paper or a report.
+// laws, predictions and comparisons, and panels of lines, as they go into a paper or a
+// report.
 //
 // The pictures have a light background, colours that colour-blind readers can
 // tell apart (Okabe and Ito), and titles with units. The same value and options
@@ -47,7 +48,7 @@ type figure struct {
 }
 
 // Draw draws v, a *fitting.Curve, *fitting.CurveSet, *fitting.Law,
-// *fitting.Prediction or *fitting.Comparison, as a picture of the given format,
+// *fitting.Prediction, *fitting.Comparison or *Lines, as a picture of the given format,
 // "png" or "svg". It fails, in words, when there is nothing to draw.
 func Draw(v any, format string, o Options) ([]byte, error) {
 	if format != "png" && format != "svg" {
@@ -96,6 +97,10 @@ func figureOf(v any, o Options) (*figure, error) {
 	case *fitting.Comparison:
 		if v != nil {
 			return comparisonFigure(v)
+		}
+	case *Lines:
+		if v != nil {
+			return linesFigure(v)
 		}
 	default:
 		return nil, fmt.Errorf("a %T has no picture", v)

@@ -53,6 +53,7 @@ func (c Case) configs(source string, runs, accumulate int) []config.Run {
 	var out []config.Run
 	for i := range runs {
 		r := config.Default(c.Shape, 1e-3/float64(1+i))
+		r.Keep.StatsEvery = -1 // what is timed is training alone
 		r.Batch = config.Batch{Sequences: c.Sequences, Accumulate: accumulate}
 		r.Data = config.Data{Source: source, Format: "nanogpt", Tokenizer: "bytes", HeldOut: 0.1, Split: "spread"}
 		r.Validation.Tokens = int64(c.Shape.Context)

@@ -23,9 +23,10 @@ const Version = 1
 type Run struct {
 	Version    int               `json:"version"`
 	Shape      Shape             `json:"shape"`
-	Rule       string            `json:"rule"` // parametrization: how initial weights and learning rates depend on the shape
-	Seed       uint64            `json:"seed"` // of the weights and the order of the data
-	LR         float64           `json:"lr"`   // peak learning rate
+	Rule       string            `json:"rule"`              // parametrization: how initial weights and learning rates depend on the shape
+	Scaling    *Scaling          `json:"scaling,omitempty"` // what the rule gives the modules; nil: the standard parametrization
+	Seed       uint64            `json:"seed"`              // of the weights and the order of the data
+	LR         float64           `json:"lr"`                // peak learning rate
 	Tokens     int64             `json:"tokens"`
 	Batch      Batch             `json:"batch"`
 	Schedule   schedule.Schedule `json:"schedule"`
@@ -89,7 +90,7 @@ type Keep struct {
 	ValidateEvery   int64 `json:"validate_every,omitzero"`
 	CheckpointEvery int64 `json:"checkpoint_every,omitzero"`
 	LogEvery        int64 `json:"log_every,omitzero"`
-	StatsEvery      int64 `json:"stats_every,omitzero"` // per-module statistics
+	StatsEvery      int64 `json:"stats_every,omitzero"` // per-module statistics; -1: none
 	// Checkpoints are steps that must be kept because branches start there.
 	Checkpoints []int64 `json:"checkpoints,omitempty"`
 }
@@ -99,7 +100,7 @@ type Keep struct {
 // fifth. The horizon, and with it the warm-up, is set by For.
 func Default(s Shape, lr float64) Run {
 	r := Run{
-		Version: Version, Shape: s, Rule: "sp", LR: lr,
+		Version: Version, Shape: s, Rule: SP, LR: lr,
 		Batch:      Batch{Sequences: 16, Accumulate: 1},
 		Schedule:   schedule.Default(),
 		Optimizer:  Optimizer{Name: "adamw", Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1, Clip: 1},
@@ -151,8 +152,13 @@ func (r Run) Validate() error {
 	if r.Version != Version {
 		bad("version %d: this program writes version %d", r.Version, Version)
 	}
-	if r.Rule == "" {
+	switch {
+	case r.Rule == "":
 		bad("rule is empty: use sp for the standard parametrization")
+	case r.Scaling != nil:
+		out = append(out, r.Scaling.problems(r.Shape)...)
+	case r.Rule != SP:
+		bad("rule %s says nothing of the modules: give it a base to scale from", r.Rule)
 	}
 	if !(r.LR >= minLR && r.LR <= maxLR) {
 		bad("learning rate %g: use a number from %g to %g", r.LR, float64(minLR), float64(maxLR))
@@ -193,7 +199,7 @@ func (r Run) Validate() error {
 	}
 	out = append(out, r.Divergence.Problems()...)
 	out = append(out, r.Hopeless.Problems()...)
-	if k := r.Keep; k.ValidateEvery < 0 || k.CheckpointEvery < 0 || k.LogEvery < 0 || k.StatsEvery < 0 {
+	if k := r.Keep; k.ValidateEvery < 0 || k.CheckpointEvery < 0 || k.LogEvery < 0 || k.StatsEvery < -1 {
 		bad("keep: a negative number of steps; use 0 to leave it to the program")
 	}
 	if len(out) == 0 {

@@ -290,6 +290,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add(text)
 	f.Add([]byte(`{"version":1,"shape":null,"origin":{"step":1e300}}`))
 	f.Add([]byte(`{"version":1,"keep":{"checkpoints":[1,2]},"x":[{}]}`))
+	f.Add([]byte(`{"version":1,"rule":"mup","scaling":{"modules":[{"module":"head","lr":1e400},{"module":7}],"base":{"shape":{"d_model":-1}},"text":"x"}}`))
+	f.Add([]byte(`{"version":1,"rule":"mup","scaling":{}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, _, err := Decode(data)
 		if err != nil {

@@ -23,11 +23,14 @@ func Encode(r Run) ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
-// Hash identifies what the run trains: 64 hexadecimal digits. Keep and Origin are not
-// part of it: recording more, or starting from a checkpoint of the same trajectory,
-// trains the same weights.
+// Hash identifies what the run trains: 64 hexadecimal digits. Keep, Origin and where a
+// scaling comes from are not part of it: recording more, or starting from a checkpoint of
+// the same trajectory, trains the same weights.
 func (r Run) Hash() string {
 	r.Keep, r.Origin = Keep{}, nil
+	if r.Scaling != nil {
+		r.Scaling = &Scaling{Modules: r.Scaling.Modules}
+	}
 	b, err := json.Marshal(r)
 	if err != nil {
 		// A number that is not finite; Validate refuses it, the name need only be stable.

@@ -102,6 +102,24 @@ func (d *Detector) Add(loss float64) string {
 	return ""
 }
 
+// Rises and spreads of a spike above the median of the losses before it.
+const (
+	spikeRise   = 0.1 // nats
+	spikeSigmas = 6
+	spikeAfter  = 8 // losses
+)
+
+// Spike reports whether the next loss, which Add has not seen, stands above the median of
+// the last ones by more than 0.1 nats and 6 robust spreads. Without a divergence rule none
+// does.
+func (d *Detector) Spike(loss float64) bool {
+	if len(d.Recent) < spikeAfter {
+		return false
+	}
+	m, spread := d.robust()
+	return loss > m+max(spikeRise, spikeSigmas*spread)
+}
+
 // Median is the median of the last losses, as many as the rule's window; NaN before
 // the first.
 func (d *Detector) Median() float64 {

@@ -152,3 +152,21 @@ func TestWrongFromTheStart(t *testing.T) {
 		t.Error("a loss that tripled at once did not diverge")
 	}
 }
+
+// TestSpike: a loss far above those before it is one, noise and a falling loss are none.
+func TestSpike(t *testing.T) {
+	d := NewDetector(DefaultRule())
+	for i := range 60 {
+		loss := 3 - 0.005*float64(i) + 0.02*float64(i%3)
+		if d.Spike(loss) {
+			t.Errorf("step %d: %v is a spike", i, loss)
+		}
+		d.Add(loss)
+	}
+	if !d.Spike(3.4) || d.Spike(2.8) {
+		t.Error("3.4 after 2.7 is no spike, or 2.8 is one")
+	}
+	if NewDetector(DefaultRule()).Spike(1e9) {
+		t.Error("the first loss is a spike")
+	}
+}

@@ -33,7 +33,11 @@ func card(run rundir.Summary, c rundir.Checkpoint, o Options, tok vocabulary) st
 	}
 	row("weights", "%s, %s", o.DType, stored)
 	row("peak learning rate η", "%g", r.LR)
-	row("parametrization", "%s", r.Rule)
+	rule := r.Rule
+	if s, err := scalesOf(r); err == nil && s.any() {
+		rule += ", its multipliers gone into the weights"
+	}
+	row("parametrization", "%s", rule)
 	row("schedule", "%s", scheduleText(r))
 	row("horizon", "%d tokens, %d steps", r.TrainedTokens(), r.Steps())
 	row("this checkpoint", "%d tokens, step %d of %d", c.Step*r.BatchTokens(), c.Step, r.Steps())

@@ -100,7 +100,7 @@ func Export(ctx context.Context, run rundir.Summary, c rundir.Checkpoint, dir st
 		return fmt.Errorf("export: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(temp) }() // gone already once it has its name
-	if err := writeWeights(ctx, filepath.Join(temp, weightsFile), weights, run.Config.Shape, o.DType); err != nil {
+	if err := writeWeights(ctx, filepath.Join(temp, weightsFile), weights, run.Config, o.DType); err != nil {
 		return fmt.Errorf("export checkpoint %s: %w", c.Dir, err)
 	}
 	small := tok.files
@@ -137,13 +137,14 @@ func Export(ctx context.Context, run rundir.Summary, c rundir.Checkpoint, dir st
 
 // check refuses runs whose weights mean something else in transformers' model.
 func check(run rundir.Summary) error {
-	switch {
-	case run.Problem != "":
+	if run.Problem != "" {
 		return errors.New(run.Problem)
-	case run.Config.Rule != "sp":
-		return fmt.Errorf("%w: parametrization rule %q may scale what Qwen3 does not; only sp can be exported", ErrUnsupported, run.Config.Rule)
 	}
-	return run.Config.Validate()
+	if err := run.Config.Validate(); err != nil {
+		return err
+	}
+	_, err := scalesOf(run.Config)
+	return err
 }
 
 // target resolves the directory to write and refuses one that must not be replaced.

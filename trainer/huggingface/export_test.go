@@ -335,7 +335,11 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"dtype", run, c, Options{DType: "float16"}, ErrDType, "use bfloat16 or float32"},
 		{"unreadable", problem, c, Options{}, nil, "it cannot be read"},
-		{"rule", with(func(r *config.Run) { r.Rule = "mup" }), c, Options{}, ErrUnsupported, `rule "mup"`},
+		{"tied under a rule", with(func(r *config.Run) {
+			r.Shape.Tied = true
+			r.Rule, r.Scaling = "mup", &config.Scaling{Modules: config.Standard(r.Shape)}
+			r.Scaling.Modules[len(r.Scaling.Modules)-1].Multiplier = 0.5
+		}), c, Options{}, ErrUnsupported, `rule "mup" multiplies the embedding by 1 and the head tied to it by 0.5`},
 		{"invalid", with(func(r *config.Run) { r.Shape.Layers = 0 }), c, Options{}, nil, "layers is 0"},
 		{"cut short", run, cut, Options{}, nil, "outside the file"},
 		{"no weights", run, rundir.Checkpoint{Step: c.Step, Dir: t.TempDir()}, Options{}, fs.ErrNotExist, weightsFile},

@@ -6,6 +6,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/etastar/etastar/kernels/cpu"
@@ -186,7 +187,7 @@ func logSoftmax(x []float64) {
 
 // trained are the same of the trainer's own model with a checkpoint's weights: its loss
 // for every target in turn.
-func trained(t *testing.T, s config.Shape, weights map[string][]float32, tokens []int32) [][]float64 {
+func trained(t *testing.T, r config.Run, weights map[string][]float32, tokens []int32) [][]float64 {
 	t.Helper()
 	check := func(err error) {
 		t.Helper()
@@ -194,7 +195,8 @@ func trained(t *testing.T, s config.Shape, weights map[string][]float32, tokens 
 			t.Fatal(err)
 		}
 	}
-	m, err := model.New(s, model.Options{Sequences: 1})
+	s := r.Shape
+	m, err := model.New(s, model.Options{Sequences: 1, Modules: r.Modules()})
 	check(err)
 	backend, err := cpu.New(cpu.Options{})
 	check(err)
@@ -256,7 +258,7 @@ func TestLogits(t *testing.T) {
 						}
 					}
 				}
-				want := trained(t, s, weights, tokens)
+				want := trained(t, runOf(s), weights, tokens)
 				worst, spread := 0.0, 0.0
 				for i, row := range opened(t, dir).logprobs(tokens) {
 					spread = max(spread, slices.Max(row)-slices.Min(row))
@@ -268,6 +270,50 @@ func TestLogits(t *testing.T) {
 					t.Errorf("log-probabilities differ by %.2g, and span %.2g", worst, spread)
 				}
 			})
+		}
+	}
+}
+
+// TestMultipliers: a run under a rule with a multiplier for everything is exported as a
+// model without any that computes the same.
+func TestMultipliers(t *testing.T) {
+	for kind, s := range shapes() {
+		if s.Tied {
+			continue // refused, see TestRefusals
+		}
+		r := runOf(s)
+		r.Rule, r.Scaling = "mine", &config.Scaling{Modules: config.Standard(s)}
+		for i := range r.Scaling.Modules {
+			r.Scaling.Modules[i].Multiplier *= 0.6 + 0.07*float64(i)
+		}
+		run, c := saved(t, r)
+		dir := filepath.Join(t.TempDir(), "model")
+		if err := Export(t.Context(), run, c, dir, Options{DType: Float32, Program: "etastar test"}); err != nil {
+			t.Fatal(err)
+		}
+		tokens := make([]int32, s.Context)
+		for i := range tokens {
+			tokens[i] = int32((i*i*37 + 11*i + 5) % s.Vocab)
+		}
+		weights, _, _ := tensors(t, filepath.Join(c.Dir, weightsFile))
+		want := trained(t, r, weights, tokens)
+		var d decoder
+		if err := json.Unmarshal(read(t, dir, configFile), &d); err != nil {
+			t.Fatal(err)
+		}
+		d.w, _, _ = tensors(t, filepath.Join(dir, weightsFile))
+		plain := trained(t, runOf(s), weights, tokens)
+		worst, apart := 0.0, 0.0
+		for i, row := range d.logprobs(tokens) {
+			for v := range row {
+				worst, apart = max(worst, math.Abs(row[v]-want[i][v])), max(apart, math.Abs(plain[i][v]-want[i][v]))
+			}
+		}
+		if !(worst < 5e-5) || apart < 0.1 {
+			t.Errorf("%s: log-probabilities differ by %.2g; the multipliers change them by %.2g", kind, worst, apart)
+		}
+		if card := string(read(t, dir, cardFile)); !strings.Contains(card, "mine, its multipliers gone into the weights") {
+			t.Errorf("%s: the card does not say so:\n%s", kind, card)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/etastar/etastar/trainer/config"
@@ -108,8 +109,12 @@ func (l *layout) matches(f *safetensors.File) error {
 }
 
 // writeWeights writes the weights as one file.
-func writeWeights(ctx context.Context, path string, f *safetensors.File, s config.Shape, as DType) error {
-	l := layoutOf(s)
+func writeWeights(ctx context.Context, path string, f *safetensors.File, r config.Run, as DType) error {
+	l := layoutOf(r.Shape)
+	factors, err := scalesOf(r)
+	if err != nil {
+		return err
+	}
 	if err := l.matches(f); err != nil {
 		return err
 	}
@@ -131,7 +136,7 @@ func writeWeights(ctx context.Context, path string, f *safetensors.File, s confi
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		r, err := f.Reader(p.source)
+		from, err := f.Reader(p.source)
 		if err != nil {
 			return err
 		}
@@ -140,8 +145,11 @@ func writeWeights(ctx context.Context, path string, f *safetensors.File, s confi
 			n *= d
 		}
 		buf = slices.Grow(buf[:0], int(n))[:n]
-		if k, err := r.ReadAt(buf, p.at*safetensors.F32.Size()); k < len(buf) {
+		if k, err := from.ReadAt(buf, p.at*safetensors.F32.Size()); k < len(buf) {
 			return fmt.Errorf("read tensor %q: %w", p.source, err)
+		}
+		if f := factors.of(p.source); f != 1 {
+			multiply(buf, f)
 		}
 		data := buf
 		if dtype == safetensors.BF16 {
@@ -152,6 +160,14 @@ func writeWeights(ctx context.Context, path string, f *safetensors.File, s confi
 		}
 	}
 	return w.Commit()
+}
+
+// multiply multiplies float32s in place.
+func multiply(b []byte, f float64) {
+	for i := range len(b) / 4 {
+		x := float64(math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:])))
+		binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(float32(f*x)))
+	}
 }
 
 // round turns float32s into bfloat16s in place and returns their half of b.

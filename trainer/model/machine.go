@@ -10,7 +10,11 @@ import (
 
 // Programs lists what a machine must load.
 func (m *Model) Programs() []*kernels.Program {
-	return []*kernels.Program{m.Accumulate, m.Apply, m.Evaluate}
+	out := []*kernels.Program{m.Accumulate, m.Apply, m.Evaluate}
+	if m.Observed != nil {
+		out = append(out, m.Observed.Accumulate, m.Observed.Apply)
+	}
+	return out
 }
 
 // Rows is the number of tokens of a micro-batch.
@@ -64,6 +68,11 @@ func (m *Model) Prepare(mc kernels.Machine, runs int, seed uint64) error {
 		for r := range runs {
 			if err := mc.WriteFloats(m.Params[i].Value, r, v); err != nil {
 				return fmt.Errorf("model %s: %w", m.Shape.Name(), err)
+			}
+		}
+		if m.Observed != nil {
+			if err := m.prepareObserved(mc, runs, i, v); err != nil {
+				return err
 			}
 		}
 	}

@@ -8,37 +8,16 @@ package model
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/etastar/etastar/kernels"
+	"github.com/etastar/etastar/mup"
 	"github.com/etastar/etastar/trainer/config"
-)
-
-// Module is the part of the model a parameter belongs to; parametrization rules and
-// module-wise learning rates go by it.
-type Module string
-
-// Modules of a decoder.
-const (
-	Embedding  Module = "embedding"
-	AttentionQ Module = "attention_q"
-	AttentionK Module = "attention_k"
-	AttentionV Module = "attention_v"
-	AttentionO Module = "attention_o"
-	QKNorm     Module = "qk_norm"
-	MLPGateUp  Module = "mlp_gate_up"
-	MLPDown    Module = "mlp_down"
-	Router     Module = "router"
-	ExpertUp   Module = "expert_gate_up"
-	ExpertDown Module = "expert_down"
-	Norm       Module = "norm"
-	Head       Module = "head"
 )
 
 // Param is one tensor the optimizer updates.
 type Param struct {
 	Name   string // Hugging Face's, without a final ".weight" where several are packed
-	Module Module
+	Module mup.Module
 	Layer  int // -1 outside the layers
 	Shape  []int
 	FanIn  int
@@ -76,6 +55,8 @@ type Model struct {
 	// BalanceLoss [layers] is the load-balance loss of each layer's router in the last
 	// micro-batch, MaxLogit [layers, heads] its largest attention logit.
 	BalanceLoss, MaxLogit kernels.Buffer
+
+	Observed *Observed // nil without Options.Observe
 }
 
 // LogRows is how many steps a host may look away.
@@ -86,6 +67,11 @@ type Options struct {
 	Sequences int     // of a micro-batch
 	ZLoss     float64 // weight of the z-loss
 	Balance   float64 // weight of the load-balance loss
+	// Modules are initial standard deviations and multipliers, as config.Run.Modules has
+	// them; nil: the standard parametrization. The rest of them is the optimizer's.
+	Modules []config.Module
+	// Observe adds programs that train alike and measure activations, gradients and updates.
+	Observe bool
 }
 
 // builder records the three programs over one space.
@@ -100,6 +86,10 @@ type builder struct {
 	embed  int // index of the embedding in Params
 	head   int
 	final  int
+
+	modules map[mup.Module]config.Module
+
+	observing bool // the program being recorded is an observing one
 }
 
 // New builds the programs. The shape must be valid; an error is a mistake of this package.
@@ -109,16 +99,32 @@ func New(s config.Shape, o Options) (*Model, error) {
 		m: &Model{Shape: s, Space: space}, s: s, o: o, space: space, n: o.Sequences * s.Context,
 		heads: kernels.Heads{Query: s.Heads, KeyValue: s.KVHeads, Dim: s.HeadDim},
 	}
+	b.modules = map[mup.Module]config.Module{}
+	if o.Modules == nil {
+		o.Modules = config.Standard(s)
+	}
+	for _, m := range o.Modules {
+		b.modules[m.Module] = m
+	}
 	b.declare()
-	for _, p := range []struct {
+	type recorded struct {
 		name string
 		at   **kernels.Program
 		ops  []kernels.Op
-	}{
-		{"accumulate", &b.m.Accumulate, b.accumulate()},
+	}
+	programs := []recorded{
+		{"accumulate", &b.m.Accumulate, b.accumulate("train.")},
 		{"apply", &b.m.Apply, b.apply()},
 		{"evaluate", &b.m.Evaluate, b.evaluate()},
-	} {
+	}
+	if o.Observe {
+		b.observe()
+		b.observing = true
+		programs = append(programs,
+			recorded{"observed accumulate", &b.m.Observed.Accumulate, b.accumulate("observed.")},
+			recorded{"observed apply", &b.m.Observed.Apply, b.observedApply()})
+	}
+	for _, p := range programs {
 		rec := space.Record(p.name)
 		rec.Add(p.ops...)
 		program, err := rec.Build()
@@ -133,14 +139,15 @@ func New(s config.Shape, o Options) (*Model, error) {
 // layer holds the indices of a layer's parameters and the buffers of its packed ones.
 type layer struct {
 	norm1, norm2, qNorm, kNorm, o, down, router int
+	q                                           int            // query; key and value follow
 	qkv, dqkv                                   kernels.Buffer // [(Q+2KV)·h, d]
 	gateUp                                      int
 }
 
 // param declares a parameter with its gradient and moments.
-func (b *builder) param(name string, module Module, layer int, std float64, shape ...int) int {
+func (b *builder) param(name string, module mup.Module, layer int, shape ...int) int {
 	p := Param{
-		Name: name, Module: module, Layer: layer, Shape: shape, FanIn: shape[len(shape)-1], Init: std, Gain: len(shape) == 1,
+		Name: name, Module: module, Layer: layer, Shape: shape, FanIn: shape[len(shape)-1], Init: b.modules[module].InitStd, Gain: len(shape) == 1,
 		Value: b.space.Float(name, kernels.PerRun, shape...),
 		Grad:  b.space.Float(name+".grad", kernels.PerRun, shape...),
 		M:     b.space.Float(name+".m", kernels.PerRun, shape...),
@@ -150,45 +157,38 @@ func (b *builder) param(name string, module Module, layer int, std float64, shap
 	return len(b.m.Params) - 1
 }
 
-// Initial standard deviations under the standard parametrization: matrices inside the
-// layers by their fan-in, those that write into the residual stream smaller by √(2L)
-// (Radford et al. 2019), embedding and head as the published Qwen3 configurations
-// (initializer_range 0.02), so that an untrained model's loss is close to ln V.
-const vocabularyStd = 0.02
-
 func (b *builder) declare() {
 	s, m := b.s, b.m
 	d, h := s.DModel, s.HeadDim
-	hidden := 1 / math.Sqrt(float64(d))
-	residual := func(fanIn int) float64 { return 1 / math.Sqrt(float64(fanIn)*2*float64(s.Layers)) }
 
 	m.Tokens = b.space.Int("tokens", kernels.Shared, b.n)
 	m.Targets = b.space.Int("targets", kernels.Shared, b.n)
 	m.Positions = b.space.Int("positions", kernels.Shared, b.n)
-	b.embed = b.param("model.embed_tokens.weight", Embedding, -1, vocabularyStd, s.Vocab, d)
+	b.embed = b.param("model.embed_tokens.weight", mup.Embedding, -1, s.Vocab, d)
 	for i := range s.Layers {
 		name := fmt.Sprintf("model.layers.%d.", i)
 		var l layer
-		l.norm1 = b.param(name+"input_layernorm.weight", Norm, i, 0, d)
-		l.qkv, l.dqkv = b.packedQKV(name, i, hidden)
-		l.qNorm = b.param(name+"self_attn.q_norm.weight", QKNorm, i, 0, h)
-		l.kNorm = b.param(name+"self_attn.k_norm.weight", QKNorm, i, 0, h)
-		l.o = b.param(name+"self_attn.o_proj.weight", AttentionO, i, residual(s.Heads*h), d, s.Heads*h)
-		l.norm2 = b.param(name+"post_attention_layernorm.weight", Norm, i, 0, d)
+		l.norm1 = b.param(name+"input_layernorm.weight", mup.Norm, i, d)
+		l.q = len(m.Params)
+		l.qkv, l.dqkv = b.packedQKV(name, i)
+		l.qNorm = b.param(name+"self_attn.q_norm.weight", mup.QKNorm, i, h)
+		l.kNorm = b.param(name+"self_attn.k_norm.weight", mup.QKNorm, i, h)
+		l.o = b.param(name+"self_attn.o_proj.weight", mup.AttentionO, i, d, s.Heads*h)
+		l.norm2 = b.param(name+"post_attention_layernorm.weight", mup.Norm, i, d)
 		if s.IsMoE() {
-			l.router = b.param(name+"mlp.gate.weight", Router, i, hidden, s.Experts, d)
-			l.gateUp = b.param(name+"mlp.experts.gate_up_proj", ExpertUp, i, hidden, s.Experts, 2*s.DFFExp, d)
-			l.down = b.param(name+"mlp.experts.down_proj", ExpertDown, i, residual(s.DFFExp), s.Experts, d, s.DFFExp)
+			l.router = b.param(name+"mlp.gate.weight", mup.Router, i, s.Experts, d)
+			l.gateUp = b.param(name+"mlp.experts.gate_up_proj", mup.ExpertGateUp, i, s.Experts, 2*s.DFFExp, d)
+			l.down = b.param(name+"mlp.experts.down_proj", mup.ExpertDown, i, s.Experts, d, s.DFFExp)
 		} else {
-			l.gateUp = b.param(name+"mlp.gate_up_proj.weight", MLPGateUp, i, hidden, 2*s.DFF, d)
-			l.down = b.param(name+"mlp.down_proj.weight", MLPDown, i, residual(s.DFF), d, s.DFF)
+			l.gateUp = b.param(name+"mlp.gate_up_proj.weight", mup.MLPGateUp, i, 2*s.DFF, d)
+			l.down = b.param(name+"mlp.down_proj.weight", mup.MLPDown, i, d, s.DFF)
 		}
 		b.layers = append(b.layers, l)
 	}
-	b.final = b.param("model.norm.weight", Norm, -1, 0, d)
+	b.final = b.param("model.norm.weight", mup.FinalNorm, -1, d)
 	b.head = b.embed
 	if !s.Tied {
-		b.head = b.param("lm_head.weight", Head, -1, vocabularyStd, s.Vocab, d)
+		b.head = b.param("lm_head.weight", mup.Head, -1, s.Vocab, d)
 	}
 
 	m.TokenLoss = b.space.Float("token_loss", kernels.PerRun, b.n)
@@ -207,7 +207,7 @@ func (b *builder) declare() {
 
 // packedQKV declares query, key and value projections as one matrix, which one product
 // computes, and as three parameters, which have a learning rate each.
-func (b *builder) packedQKV(name string, layer int, std float64) (value, grad kernels.Buffer) {
+func (b *builder) packedQKV(name string, layer int) (value, grad kernels.Buffer) {
 	s := b.s
 	rows := (s.Heads + 2*s.KVHeads) * s.HeadDim
 	declare := func(suffix string) kernels.Buffer {
@@ -218,12 +218,12 @@ func (b *builder) packedQKV(name string, layer int, std float64) (value, grad ke
 	at := 0
 	for _, part := range []struct {
 		name   string
-		module Module
+		module mup.Module
 		heads  int
-	}{{"q_proj", AttentionQ, s.Heads}, {"k_proj", AttentionK, s.KVHeads}, {"v_proj", AttentionV, s.KVHeads}} {
+	}{{"q_proj", mup.AttentionQ, s.Heads}, {"k_proj", mup.AttentionK, s.KVHeads}, {"v_proj", mup.AttentionV, s.KVHeads}} {
 		full, n := name+"self_attn."+part.name+".weight", part.heads*s.HeadDim
 		b.m.Params = append(b.m.Params, Param{
-			Name: full, Module: part.module, Layer: layer, Shape: []int{n, s.DModel}, FanIn: s.DModel, Init: std,
+			Name: full, Module: part.module, Layer: layer, Shape: []int{n, s.DModel}, FanIn: s.DModel, Init: b.modules[part.module].InitStd,
 			Value: b.space.View(full, value, at, n), Grad: b.space.View(full+".grad", grad, at, n),
 			M: b.space.View(full+".m", first, at, n), V: b.space.View(full+".v", second, at, n),
 		})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/etastar/etastar/kernels"
 	"github.com/etastar/etastar/kernels/cpu"
+	"github.com/etastar/etastar/mup"
 	"github.com/etastar/etastar/trainer/config"
 )
 
@@ -116,7 +117,7 @@ func TestGradients(t *testing.T) {
 			// Larger weights than the initial ones, so that no gradient drowns in rounding.
 			for i := range r.m.Params {
 				p := &r.m.Params[i]
-				if p.Module == Embedding || p.Module == Head {
+				if p.Module == mup.Embedding || p.Module == mup.Head {
 					v := r.read(p.Value, 0)
 					for k := range v {
 						v[k] *= 15
@@ -133,7 +134,7 @@ func TestGradients(t *testing.T) {
 				for _, x := range g {
 					norm += float64(x) * float64(x)
 				}
-				if p.Module == Router && s.Experts == 1 {
+				if p.Module == mup.Router && s.Experts == 1 {
 					if norm > 1e-12 {
 						t.Errorf("%s: one expert leaves nothing to choose, gradient %v", p.Name, norm)
 					}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/etastar/etastar/mup"
 	"github.com/etastar/etastar/trainer/config"
 )
 
@@ -16,14 +17,19 @@ type reference struct {
 	p       map[string][]float64 // by parameter name
 	names   []string
 	m, v    map[string][]float64
-	gain    map[string]bool
+	of      map[string]config.Module // of a parameter
+	rule    map[mup.Module]config.Module
 	step    int
 }
 
 func newReference(m *Model, o Options, value func(p *Param) []float32) *reference {
 	r := &reference{
 		s: m.Shape, zLoss: o.ZLoss, balance: o.Balance,
-		p: map[string][]float64{}, m: map[string][]float64{}, v: map[string][]float64{}, gain: map[string]bool{},
+		p: map[string][]float64{}, m: map[string][]float64{}, v: map[string][]float64{},
+		of: map[string]config.Module{}, rule: map[mup.Module]config.Module{},
+	}
+	for _, x := range o.Modules {
+		r.rule[x.Module] = x
 	}
 	for i := range m.Params {
 		p := &m.Params[i]
@@ -32,7 +38,7 @@ func newReference(m *Model, o Options, value func(p *Param) []float32) *referenc
 			w = append(w, float64(x))
 		}
 		r.names = append(r.names, p.Name)
-		r.p[p.Name], r.gain[p.Name] = w, p.Gain
+		r.p[p.Name], r.of[p.Name] = w, r.rule[p.Module]
 		r.m[p.Name], r.v[p.Name] = make([]float64, len(w)), make([]float64, len(w))
 	}
 	return r
@@ -99,16 +105,26 @@ func addTo(x, y []float64) {
 	}
 }
 
+func times(f float64, x []float64) []float64 {
+	y := make([]float64, len(x))
+	for i := range x {
+		y[i] = f * x[i]
+	}
+	return y
+}
+
 // layer transforms the streams of one sequence in place; counts and mean collect the
 // router's choices and probabilities.
 func (r *reference) layer(name string, xs [][]float64, counts, mean []float64) {
 	s, h := r.s, r.s.HeadDim
 	w := func(part string) []float64 { return r.p[name+part] }
+	apply := func(part string, x []float64) []float64 { return times(r.of[name+part].Multiplier, linear(w(part), x)) }
+	branch := r.rule[mup.Residual].Multiplier
 	var q, k, v [][]float64 // [token][heads·h]
 	for t, x := range xs {
 		n := rmsNorm(x, w("input_layernorm.weight"), s.NormEps)
 		heads := func(part, gain string) []float64 {
-			y := linear(w("self_attn."+part+"_proj.weight"), n)
+			y := apply("self_attn."+part+"_proj.weight", n)
 			for i := 0; gain != "" && i < len(y); i += h {
 				copy(y[i:i+h], rmsNorm(y[i:i+h], w("self_attn."+gain+".weight"), s.NormEps))
 				rotate(y[i:i+h], t, s.RopeTheta)
@@ -127,7 +143,7 @@ func (r *reference) layer(name string, xs [][]float64, counts, mean []float64) {
 				for i := range h {
 					dot += q[t][head*h+i] * k[u][g*h+i]
 				}
-				z = append(z, dot/math.Sqrt(float64(h)))
+				z = append(z, dot*r.rule[mup.AttnLogits].Multiplier)
 			}
 			for u, p := range softmax(z) {
 				for i := range h {
@@ -135,13 +151,13 @@ func (r *reference) layer(name string, xs [][]float64, counts, mean []float64) {
 				}
 			}
 		}
-		addTo(x, linear(w("self_attn.o_proj.weight"), att))
+		addTo(x, times(branch, apply("self_attn.o_proj.weight", att)))
 		n := rmsNorm(x, w("post_attention_layernorm.weight"), s.NormEps)
 		if !s.IsMoE() {
-			addTo(x, linear(w("mlp.down_proj.weight"), swiglu(linear(w("mlp.gate_up_proj.weight"), n))))
+			addTo(x, times(branch, apply("mlp.down_proj.weight", swiglu(apply("mlp.gate_up_proj.weight", n)))))
 			continue
 		}
-		p := softmax(linear(w("mlp.gate.weight"), n))
+		p := softmax(apply("mlp.gate.weight", n))
 		addTo(mean, p)
 		order := make([]int, s.Experts)
 		for e := range order {
@@ -165,12 +181,13 @@ func (r *reference) layer(name string, xs [][]float64, counts, mean []float64) {
 			counts[e]++
 			up, down := w("mlp.experts.gate_up_proj"), w("mlp.experts.down_proj")
 			nu, nd := len(up)/s.Experts, len(down)/s.Experts
-			y := linear(down[e*nd:(e+1)*nd], swiglu(linear(up[e*nu:(e+1)*nu], n)))
+			inner := swiglu(times(r.rule[mup.ExpertGateUp].Multiplier, linear(up[e*nu:(e+1)*nu], n)))
+			y := times(r.rule[mup.ExpertDown].Multiplier, linear(down[e*nd:(e+1)*nd], inner))
 			for i := range y {
 				out[i] += p[e] / sum * y[i]
 			}
 		}
-		addTo(x, out)
+		addTo(x, times(branch, out))
 	}
 }
 
@@ -185,7 +202,7 @@ func (r *reference) loss(tokens, targets []int32) (mean, objective float64) {
 			seqs = append(seqs, nil)
 		}
 		row := r.p["model.embed_tokens.weight"][int(id)*s.DModel : (int(id)+1)*s.DModel]
-		seqs[len(seqs)-1] = append(seqs[len(seqs)-1], slices.Clone(row))
+		seqs[len(seqs)-1] = append(seqs[len(seqs)-1], times(r.rule[mup.Embedding].Multiplier, row))
 	}
 	for l := range s.Layers {
 		counts, probs := make([]float64, s.Experts), make([]float64, s.Experts)
@@ -202,7 +219,7 @@ func (r *reference) loss(tokens, targets []int32) (mean, objective float64) {
 	}
 	for i, xs := range seqs {
 		for t, x := range xs {
-			z := linear(head, rmsNorm(x, r.p["model.norm.weight"], s.NormEps))
+			z := times(r.rule[mup.Head].Multiplier, linear(head, rmsNorm(x, r.p["model.norm.weight"], s.NormEps)))
 			top, sum := slices.Max(z), 0.0
 			for _, v := range z {
 				sum += math.Exp(v - top)
@@ -216,10 +233,10 @@ func (r *reference) loss(tokens, targets []int32) (mean, objective float64) {
 	return mean, objective
 }
 
-// adamStep is one step of AdamW with clipping; it returns the loss before it and the
-// gradient's norm.
-func (r *reference) adamStep(tokens, targets []int32, lr, wd, clip float64) (mean, norm float64) {
-	const b1, b2, eps, h = 0.9, 0.95, 1e-8, 1e-5
+// adamStep is one step of AdamW with clipping, every parameter with its own η, λ and ε; it
+// returns the loss before it and the gradient's norm.
+func (r *reference) adamStep(tokens, targets []int32, lr, wd, eps, clip float64) (mean, norm float64) {
+	const b1, b2, h = 0.9, 0.95, 1e-5
 	mean, _ = r.loss(tokens, targets)
 	grads := map[string][]float64{}
 	for _, name := range r.names {
@@ -243,10 +260,8 @@ func (r *reference) adamStep(tokens, targets []int32, lr, wd, clip float64) (mea
 	}
 	r.step++
 	for _, name := range r.names {
-		decay := wd
-		if r.gain[name] {
-			decay = 0
-		}
+		of := r.of[name]
+		lr, decay, eps := lr*of.LR, wd*of.WeightDecay, eps*of.Eps
 		w, m, v := r.p[name], r.m[name], r.v[name]
 		for i, g := range grads[name] {
 			g *= scale

@@ -54,6 +54,7 @@ type Event struct {
 	Elapsed  Number                       `json:"elapsed_s,omitzero"`    // training time so far, pauses not counted
 	Time     int64                        `json:"time_ms,omitzero"`      // Unix milliseconds
 	Stats    map[string]map[string]Number `json:"stats,omitempty"`       // module → statistic → value
+	Spike    bool                         `json:"spike,omitempty"`       // the loss stood far above those just before
 	Note     string                       `json:"note,omitempty"`        // "resumed from step 100"
 }
 

@@ -115,6 +115,9 @@ func (t *Tail) restart() bool {
 	return true
 }
 
+// EventsFile is the path of a run's log.
+func EventsFile(dir string) string { return filepath.Join(dir, eventsFile) }
+
 // ReadEvents reads all events of a run, with repeated steps merged, and the number of
 // bad lines.
 func ReadEvents(dir string) (all []Event, bad int, err error) {

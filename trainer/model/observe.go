@@ -1,0 +1,203 @@
+package model
+
+import (
+	"fmt"
+
+	"github.com/etastar/etastar/kernels"
+	"github.com/etastar/etastar/mup"
+)
+
+// Kind is what a statistic is of.
+type Kind uint8
+
+// Kinds.
+const (
+	Activation Kind = iota // output of the module, the last micro-batch
+	Gradient               // of a parameter, over the whole batch, before clipping
+	Weight                 // a parameter after the step
+	Update                 // what the step added to it
+	Drift                  // its distance from the initial value
+	Start                  // the initial value
+)
+
+// Observation is a row of [Observed.Stats]: root mean square, mean absolute value and
+// largest absolute value of N numbers. Weights, updates and drifts of a large parameter
+// are those of a sample of its rows.
+type Observation struct {
+	Module mup.Module
+	Layer  int // -1 outside the layers
+	Kind   Kind
+	N      int
+}
+
+// Sample is a part of the rows of a parameter.
+type Sample struct {
+	Param               int
+	Value, Diff, start  kernels.Buffer
+	Rows, Cols, at, len int // at and len: elements of the parameter
+}
+
+// Observed is what the observing programs leave for the host; see [Options.Observe].
+type Observed struct {
+	// Accumulate and Apply do what the model's do, to the bit, and write the rest.
+	Accumulate, Apply *kernels.Program
+
+	Rows    []Observation
+	Stats   kernels.Buffer // [≥ len(Rows), kernels.StatFields]
+	Samples []Sample
+
+	// Probs [SampleRows, E], of the first tokens, and Counts [E] are of a layer's router.
+	Probs, Counts []kernels.Buffer
+	SampleRows    int
+}
+
+// wholeUpTo is the number of elements up to which a parameter is observed whole; of a
+// larger one, sampleOf elements are, at least 32 rows, in sampleParts places.
+const (
+	wholeUpTo   = 1 << 17
+	sampleOf    = 1 << 14
+	sampleParts = 4
+)
+
+// observe declares what is observed; the programs are recorded after it.
+func (b *builder) observe() {
+	s := b.s
+	o := &Observed{SampleRows: min(b.n, 256)}
+	b.m.Observed = o
+	for i := range b.m.Params {
+		b.sample(i)
+	}
+	o.Stats = b.space.Float("stats", kernels.PerRun, 12*(s.Layers+1)+len(b.m.Params)+4*len(o.Samples), kernels.StatFields)
+	for i := range s.Layers {
+		if name := fmt.Sprintf("observed.%d.", i); s.IsMoE() {
+			o.Probs = append(o.Probs, b.space.Float(name+"probs", kernels.PerRun, o.SampleRows, s.Experts))
+			o.Counts = append(o.Counts, b.space.Int(name+"counts", kernels.PerRun, s.Experts))
+		}
+	}
+}
+
+// sample declares the samples of a parameter.
+func (b *builder) sample(i int) {
+	p := &b.m.Params[i]
+	lead, stride := p.Shape[0], 1
+	for _, d := range p.Shape[1:] {
+		stride *= d
+	}
+	cols := p.Shape[len(p.Shape)-1]
+	add := func(first, count int) {
+		name := fmt.Sprintf("%s.observed.%d", p.Name, first)
+		shape := append([]int{count}, p.Shape[1:]...)
+		b.m.Observed.Samples = append(b.m.Observed.Samples, Sample{
+			Param: i, Value: b.space.View(name, p.Value, first, count), Diff: b.space.Float(name+".diff", kernels.PerRun, shape...),
+			start: b.space.Float(name+".start", kernels.PerRun, shape...),
+			Rows:  count * stride / cols, Cols: cols, at: first * stride, len: count * stride,
+		})
+	}
+	count := max(32, sampleOf/cols) / sampleParts
+	if len(p.Shape) == 3 {
+		count = 1 // an expert
+	}
+	if lead*stride <= wholeUpTo || lead < sampleParts*count {
+		add(0, lead)
+		return
+	}
+	for k := range sampleParts {
+		add(k*(lead-count)/(sampleParts-1), count)
+	}
+}
+
+// stat appends a row and returns where it is written.
+func (o *Observed) stat(b *builder, row Observation) kernels.Buffer {
+	at := len(o.Rows)
+	o.Rows = append(o.Rows, row)
+	return b.space.View(fmt.Sprintf("stats.%d", at), o.Stats, at, 1)
+}
+
+// see records the statistics of an activation where they are wanted.
+func (b *builder) see(m mup.Module, layer int, x kernels.Buffer, add func(...kernels.Op)) {
+	if !b.observing {
+		return
+	}
+	info, _ := b.space.Info(x)
+	add(kernels.Stats{X: []kernels.Buffer{x}, Out: b.m.Observed.stat(b, Observation{m, layer, Activation, info.Len()})})
+}
+
+// seeQKV records queries, keys and values before QK-norm. They lie side by side in one
+// buffer, so they are computed again for the first tokens, each by itself.
+func (b *builder) seeQKV(name string, layer int, l *layer, x kernels.Buffer, add func(...kernels.Op)) {
+	if !b.observing {
+		return
+	}
+	n := b.m.Observed.SampleRows
+	first := b.space.View(name+"observed.norm1", x, 0, n)
+	for i := l.q; i < l.q+3; i++ {
+		p := &b.m.Params[i]
+		y := b.scratch(fmt.Sprintf("%sobserved.%s", name, p.Module), n, p.Shape[0])
+		add(kernels.MatMul{Y: y, A: first, B: p.Value, TransB: true, Alpha: b.factor(p.Module)})
+		b.see(p.Module, layer, y, add)
+	}
+}
+
+// seeProbs copies the router's probabilities for the first tokens.
+func (b *builder) seeProbs(layer int, probs kernels.Buffer, add func(...kernels.Op)) {
+	if b.observing {
+		add(kernels.Copy{Y: b.m.Observed.Probs[layer], X: b.space.View(fmt.Sprintf("observed.of.%d", probs), probs, 0, b.m.Observed.SampleRows)})
+	}
+}
+
+// seeLogits records the logits of the first tokens.
+func (b *builder) seeLogits(out kernels.Buffer, add func(...kernels.Op)) {
+	if !b.observing {
+		return
+	}
+	n := min(b.n, 32)
+	z := b.scratch("observed.logits", n, b.s.Vocab)
+	add(kernels.MatMul{Y: z, A: b.space.View("observed.first_out", out, 0, n), B: b.value(b.head), TransB: true, Alpha: b.factor(mup.Head)})
+	b.see(mup.Head, -1, z, add)
+}
+
+// observedApply is apply with what it changes.
+func (b *builder) observedApply() []kernels.Op {
+	o, m := b.m.Observed, b.m
+	var ops []kernels.Op
+	add := func(x ...kernels.Op) { ops = append(ops, x...) }
+	stats := func(kind Kind, p *Param, n int, x kernels.Buffer) {
+		add(kernels.Stats{X: []kernels.Buffer{x}, Out: o.stat(b, Observation{p.Module, p.Layer, kind, n})})
+	}
+	before := make([]kernels.Buffer, len(o.Samples))
+	for i := range m.Params {
+		p := &m.Params[i]
+		info, _ := b.space.Info(p.Grad)
+		stats(Gradient, p, info.Len(), p.Grad)
+	}
+	for i, s := range o.Samples {
+		before[i] = b.scratch(fmt.Sprintf("observed.before.%d", i), s.len)
+		add(kernels.Copy{Y: before[i], X: s.Value})
+	}
+	add(b.apply()...)
+	for i, s := range o.Samples {
+		p := &m.Params[s.Param]
+		drift := b.scratch(fmt.Sprintf("observed.drift.%d", i), s.len)
+		add(kernels.Blend{Y: s.Diff, A: s.Value, B: before[i], Beta: -1}, kernels.Blend{Y: drift, A: s.Value, B: s.start, Beta: -1})
+		stats(Weight, p, s.len, s.Value)
+		stats(Update, p, s.len, s.Diff)
+		stats(Drift, p, s.len, drift)
+		stats(Start, p, s.len, s.start)
+	}
+	return ops
+}
+
+// prepareObserved writes the initial values that drifts are measured from.
+func (m *Model) prepareObserved(mc kernels.Machine, runs, param int, v []float32) error {
+	for _, s := range m.Observed.Samples {
+		if s.Param != param {
+			continue
+		}
+		for r := range runs {
+			if err := mc.WriteFloats(s.start, r, v[s.at:s.at+s.len]); err != nil {
+				return fmt.Errorf("model %s: %w", m.Shape.Name(), err)
+			}
+		}
+	}
+	return nil
+}

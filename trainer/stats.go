@@ -1,0 +1,227 @@
+package trainer
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/etastar/etastar/kernels"
+	"github.com/etastar/etastar/mup"
+	"github.com/etastar/etastar/trainer/config"
+	"github.com/etastar/etastar/trainer/model"
+	"github.com/etastar/etastar/trainer/rundir"
+)
+
+// Stats are the statistics of a run at a step: module → statistic → value. Over several
+// layers a root mean square is that of all of them, other values are means, and what is
+// called a maximum is the largest.
+//
+//	act_rms, act_abs   root mean square and mean absolute value of the module's output; of
+//	                   queries, keys, values and logits, for the first tokens of a batch
+//	grad_rms           of its gradient, before clipping
+//	weight_rms         of its weights after the step
+//	update_ratio       RMS of what the step added over weight_rms
+//	change             ‖W − W₀‖/‖W₀‖, W₀ the initial value
+//	rank, update_rank  effective rank of weights and update of the middle layer over the
+//	                   rows it is computed from: exp of the entropy of the normalised
+//	                   singular values (Roy and Vetterli 2007, definition 1)
+//	max_logit          of attn_logits: the largest scaled q·k
+//	entropy            of the router: −Σ p·ln p of a token over ln E
+//	balance            of the router: the largest expert's share of the tokens over 1/E
+//
+// "layer.3" has the act_rms of the residual stream behind the fourth layer, "residual" its
+// values behind the last.
+type Stats map[string]map[string]rundir.Number
+
+func (s Stats) set(module mup.Module, stat string, v float64) {
+	m := s[string(module)]
+	if m == nil {
+		m = map[string]rundir.Number{}
+		s[string(module)] = m
+	}
+	m[stat] = rundir.Number(v)
+}
+
+// StatsEvery is the number of optimizer steps between a run's statistics, 0 for none:
+// where nothing else is asked for, fifty times a run, and no more often than every 20 steps.
+func StatsEvery(r config.Run) int64 {
+	switch k := r.Keep.StatsEvery; {
+	case k < 0:
+		return 0
+	case k > 0:
+		return k
+	}
+	return max(20, r.Steps()/50)
+}
+
+// observes reports whether the step that comes is one whose statistics a run wants.
+func (g *Group) observes(step int64) bool {
+	return g.Model.Observed != nil && slices.ContainsFunc(g.Runs, func(r *Member) bool {
+		return r.Active && r.every > 0 && (step+1)%r.every == 0
+	})
+}
+
+// Stats reads what the last step of a run left, if that step was observed; nil otherwise.
+// It must be asked for before the group does anything else.
+func (g *Group) Stats(run int) (Stats, error) {
+	if g.observed != g.step || g.step == 0 {
+		return nil, nil
+	}
+	s := Stats{}
+	for _, read := range []func(int, Stats) error{g.tensorStats, g.routerStats, g.rankStats} {
+		if err := read(run, s); err != nil {
+			return nil, fmt.Errorf("statistics of step %d: %w", g.step, err)
+		}
+	}
+	logits := make([]float32, g.first.Shape.Layers*g.first.Shape.Heads)
+	if err := g.mc.ReadFloats(logits, g.Model.MaxLogit, run); err != nil {
+		return nil, err
+	}
+	s.set(mup.AttnLogits, "max_logit", float64(slices.Max(logits)))
+	return s, nil
+}
+
+// sums are Σx² and Σ|x| over n numbers.
+type sums struct{ sq, abs, n float64 }
+
+func (a *sums) add(rms, abs, n float64) { a.sq, a.abs, a.n = a.sq+n*rms*rms, a.abs+n*abs, a.n+n }
+func (a *sums) rms() float64            { return math.Sqrt(a.sq / a.n) }
+
+func (g *Group) tensorStats(run int, s Stats) error {
+	o := g.Model.Observed
+	info, _ := g.Model.Space.Info(o.Stats)
+	table := make([]float32, info.Len())
+	if err := g.mc.ReadFloats(table, o.Stats, run); err != nil {
+		return err
+	}
+	type key struct {
+		m mup.Module
+		k model.Kind
+	}
+	all := map[key]*sums{}
+	for i, row := range o.Rows {
+		rms, abs := float64(table[i*kernels.StatFields]), float64(table[i*kernels.StatFields+1])
+		if row.Module == mup.Residual {
+			s.set(mup.Module(fmt.Sprintf("layer.%d", row.Layer)), "act_rms", rms)
+			if row.Layer < g.first.Shape.Layers-1 {
+				continue
+			}
+		}
+		k := key{row.Module, row.Kind}
+		if all[k] == nil {
+			all[k] = &sums{}
+		}
+		all[k].add(rms, abs, float64(row.N))
+	}
+	for k, v := range all {
+		switch k.k {
+		case model.Activation:
+			s.set(k.m, "act_rms", v.rms())
+			s.set(k.m, "act_abs", v.abs/v.n)
+		case model.Gradient:
+			s.set(k.m, "grad_rms", v.rms())
+		case model.Weight:
+			s.set(k.m, "weight_rms", v.rms())
+			s.set(k.m, "update_ratio", all[key{k.m, model.Update}].rms()/v.rms())
+			s.set(k.m, "change", all[key{k.m, model.Drift}].rms()/all[key{k.m, model.Start}].rms())
+		case model.Update, model.Drift, model.Start:
+		}
+	}
+	return nil
+}
+
+func (g *Group) routerStats(run int, s Stats) error {
+	o, e := g.Model.Observed, g.first.Shape.Experts
+	if e < 2 {
+		return nil
+	}
+	probs, counts := make([]float32, o.SampleRows*e), make([]int32, e)
+	entropy, balance := 0.0, 0.0
+	for i := range o.Probs {
+		if err := g.mc.ReadFloats(probs, o.Probs[i], run); err != nil {
+			return err
+		}
+		if err := g.mc.ReadInts(counts, o.Counts[i], run); err != nil {
+			return err
+		}
+		for _, p := range probs {
+			if p > 0 {
+				entropy -= float64(p) * math.Log(float64(p))
+			}
+		}
+		total := 0.0
+		for _, n := range counts {
+			total += float64(n)
+		}
+		balance = max(balance, float64(slices.Max(counts))/total*float64(e))
+	}
+	s.set(mup.Router, "entropy", entropy/float64(o.SampleRows*len(o.Probs))/math.Log(float64(e)))
+	s.set(mup.Router, "balance", balance)
+	return nil
+}
+
+// rankRows is how many rows effective ranks are computed from.
+const rankRows = 32
+
+// rankStats computes effective ranks of the matrices of the middle layer.
+func (g *Group) rankStats(run int, s Stats) error {
+	middle := g.first.Shape.Layers / 2
+	for k, m := range g.Model.Observed.Samples {
+		p := &g.Model.Params[m.Param]
+		if p.Gain || p.Layer != middle || k > 0 && g.Model.Observed.Samples[k-1].Param == m.Param {
+			continue
+		}
+		for _, x := range []struct {
+			stat   string
+			buffer kernels.Buffer
+		}{{"rank", m.Value}, {"update_rank", m.Diff}} {
+			v := make([]float32, m.Rows*m.Cols)
+			if err := g.mc.ReadFloats(v, x.buffer, run); err != nil {
+				return err
+			}
+			s.set(p.Module, x.stat, effectiveRank(v, m.Rows, m.Cols))
+		}
+	}
+	return nil
+}
+
+// effectiveRank is that of up to rankRows rows of a matrix, spread evenly, over their
+// number; NaN of zeros.
+func effectiveRank(v []float32, rows, cols int) float64 {
+	n := min(rows, rankRows)
+	row := func(i int) []float32 {
+		at := i * rows / n * cols
+		return v[at : at+cols]
+	}
+	gram := mat.NewSymDense(n, nil)
+	for i := range n {
+		for k := i; k < n; k++ {
+			a, b, dot := row(i), row(k), 0.0
+			for c := range a {
+				dot += float64(a[c]) * float64(b[c])
+			}
+			gram.SetSym(i, k, dot)
+		}
+	}
+	var eig mat.EigenSym
+	if !eig.Factorize(gram, false) {
+		return math.NaN()
+	}
+	sum, entropy := 0.0, 0.0
+	values := eig.Values(nil)
+	for i, x := range values {
+		values[i] = math.Sqrt(max(x, 0))
+		sum += values[i]
+	}
+	for _, x := range values {
+		if x > 0 {
+			entropy -= x / sum * math.Log(x/sum)
+		}
+	}
+	if sum == 0 {
+		return math.NaN()
+	}
+	return math.Exp(entropy) / float64(n)
+}
