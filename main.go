@@ -18,7 +18,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/etastar/etastar/session"
+	commands "github.com/etastar/etastar/session/command"
 	"github.com/etastar/etastar/session/example"
+	"github.com/etastar/etastar/session/export"
 	"github.com/etastar/etastar/session/headless"
 	"github.com/etastar/etastar/trainer"
 	"github.com/etastar/etastar/trainer/bench"
@@ -176,37 +178,38 @@ func exportCommand(code *int) *cobra.Command {
 	e := headless.Export{Out: os.Stdout, Err: os.Stderr}
 	formats := map[string]*bool{}
 	cmd := &cobra.Command{
-		Use:   "export notebook.md --html|--md|--csv|--json|--snippet trainer",
-		Short: "Write a notebook with its results as a page, Markdown, CSV or JSON, or a transfer as a trainer's configuration",
+		Use:   "export notebook.md --html|--md|--csv|--parquet|--json|--snippet trainer",
+		Short: "Write a notebook with its results as a page, Markdown, CSV, Parquet or JSON, or what it found as a trainer's configuration",
 		Example: "  etastar export sweep.md --html -o sweep.html\n" +
 			"  etastar export sweep.md --csv --value curves > curves.csv\n" +
-			"  etastar export sweep.md --snippet torchtitan --value table",
+			"  etastar export sweep.md --parquet --value runs -o runs.parquet\n" +
+			"  etastar export sweep.md --snippet megatron --value target",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: notebooks,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e.Path = args[0]
-			if e.Snippet != "" {
-				e.Format = "snippet"
-			}
 			for name, chosen := range formats {
 				if *chosen {
 					e.Format = name
 				}
 			}
+			if e.Trainer != "" {
+				e.Format = "snippet"
+			}
 			*code = e.Do(cmd.Context())
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&e.Trainer, "snippet", "", "a prediction or a transfer for a trainer: "+strings.Join(export.Trainers(), ", "))
 	for name, doc := range map[string]string{
-		"html": "one self-contained page", "md": "the notebook with its results", "csv": "one value as a table", "json": "the object of run --json",
+		"html": "one self-contained page", "md": "the notebook with its results", "csv": "one value as a table", "parquet": "one value as a table", "json": "the object of run --json; with --value the rows of that value",
 	} {
 		formats[name] = cmd.Flags().Bool(name, false, doc)
 	}
-	cmd.Flags().StringVar(&e.Snippet, "snippet", "", "a transfer for a trainer: "+strings.Join(session.SnippetNames(), ", "))
-	kinds := []string{"html", "md", "csv", "json", "snippet"}
+	kinds := []string{"html", "md", "csv", "parquet", "json", "snippet"}
 	cmd.MarkFlagsOneRequired(kinds...)
 	cmd.MarkFlagsMutuallyExclusive(kinds...)
-	cmd.Flags().StringVar(&e.Value, "value", "", "which value to write (--csv, --snippet)")
+	cmd.Flags().StringVar(&e.Value, "value", "", "which value to write (--csv, --parquet, --json, --snippet)")
 	cmd.Flags().StringVarP(&e.Output, "output", "o", "", "file to write; standard output without")
 	cmd.Flags().DurationVar(&e.Timeout, "timeout", 10*time.Minute, "give up after this long")
 	return cmd
@@ -337,6 +340,12 @@ func workerCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if measure {
 				return trainer.ServeMeasure(os.Stdin, os.Stdout, device)
+			}
+			if !detach && commands.Here(args[0]) {
+				r := &commands.Runner{GPUs: trainer.GPUs(), Say: func(format string, args ...any) {
+					fmt.Printf("%s "+format+"\n", append([]any{time.Now().Format(time.DateTime)}, args...)...)
+				}}
+				return r.Work(cmd.Context(), args[0])
 			}
 			if !detach {
 				return trainer.Work(cmd.Context(), args[0], device, share, session.TurnDir())

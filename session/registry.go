@@ -149,7 +149,7 @@ func plainText(v language.Value) string {
 // registry holds the verbs in the order help shows them.
 var registry = sync.OnceValue(func() []*Verb {
 	return []*Verb{
-		loadVerb(), whereVerb(), deriveVerb(), showVerb(), noteVerb(),
+		loadVerb(), horizonVerb(), whereVerb(), deriveVerb(), showVerb(), noteVerb(),
 		curvesVerb(), lawVerb(), publishedVerb(), predictVerb(), compareVerb(),
 		plotVerb(), expectVerb(), shapeVerb(), ruleVerb(), transferVerb(), planVerb(),
 		sweepVerb(), trainVerb(), coordinatesVerb(), modulewiseVerb(), paradigmsVerb(), watchVerb(),

@@ -149,7 +149,7 @@ func TestSweepRefuses(t *testing.T) {
 		{"s = sweep d_model=32 lr=0", "lr is more than 0"},
 		{"s = sweep d_model=32 lr=1e9", "learning rate 1e+09"},
 		{"s = sweep d_model=32 lr=1e-3 batch=10", "holds no sequence"},
-		{"s = sweep lr=1e-3", "needs"},
+		{"s = sweep lr=1e-3", "d_model= is missing"},
 		{"s = sweep d_model=32 lr=1e-3 data=\"none.txt\"", "there is no"},
 		{"s = sweep d_model=32 lr=1e-3 context=300k batch=300k", "use a context of at most"},
 		{"s = sweep d_model=32 lr=1e-5..1e-1 x9999 seeds=50", "this is"},

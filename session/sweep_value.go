@@ -13,6 +13,9 @@ import (
 
 // View is the sweep as a table to read.
 func (s Sweep) View() View {
+	if s.foreign() {
+		return View{Table: s.Table}
+	}
 	columns := []string{"d_model", "layers", "N", "D", "lr", "state", "step", "val_loss", "val_se"}
 	for _, c := range []string{"part", "rule"} {
 		if s.Column(c) != nil {
@@ -35,20 +38,17 @@ func (s Sweep) Groups() []Group {
 	var out []Group
 	index := map[string]int{}
 	for i := range s.Runs {
-		r := s.Runs[i].Config
-		name := r.Shape.Name() + ", " + fitting.FormatCount(float64(r.Shape.Params().WithoutVocabulary)) + " parameters, " +
-			fitting.FormatCount(float64(r.TrainedTokens())) + " tokens"
-		if r.Seed != 0 {
-			name += ", seed " + fitting.FormatCount(float64(r.Seed))
-		}
+		group := s.Runs[i].group()
+		name := group.Name
 		if part := s.Runs[i].Part; part != "" {
 			name += ", " + part
+			group.Name = name
 		}
 		g, ok := index[name]
 		if !ok {
 			g = len(out)
 			index[name] = g
-			out = append(out, Group{Name: name, N: float64(r.Shape.Params().WithoutVocabulary), D: float64(r.TrainedTokens()), Best: -1})
+			out = append(out, group)
 		}
 		out[g].Runs = append(out[g].Runs, i)
 		if st := s.Runs[i].Status; st.State == rundir.Finished && isFinite(float64(st.Val)) && (out[g].Best < 0 || st.Val < s.Runs[out[g].Best].Status.Val) {
@@ -70,7 +70,7 @@ func (s Sweep) Progress() Progress {
 	var p Progress
 	done, all := 0.0, 0.0
 	for _, r := range s.Runs {
-		n := float64(r.Config.TrainedTokens())
+		n := r.Total()
 		all += n
 		switch st := r.Status; st.State {
 		case rundir.Finished, rundir.Diverged, rundir.Stopped, rundir.Failed:
@@ -119,7 +119,7 @@ func (r *SweepRun) LineName() string {
 	if r.Line != "" {
 		return r.Line
 	}
-	return number.Eta(r.Config.LR, 3)
+	return number.Eta(r.LR(), 3)
 }
 
 // State says how far a group is.
@@ -155,7 +155,7 @@ func (s Sweep) Forming(g Group) (c fitting.Curve, open []fitting.Point) {
 	c.Key = fitting.Key{N: g.N, D: g.D}
 	for _, i := range g.Runs {
 		r := &s.Runs[i]
-		p := fitting.Point{LR: r.Config.LR, B: float64(r.Config.BatchTokens()), Row: i}
+		p := fitting.Point{LR: r.LR(), B: r.batch(), Row: i}
 		switch r.Status.State {
 		case rundir.Finished:
 			p.Loss, p.InWindow = float64(r.Status.Val), true
@@ -236,6 +236,9 @@ const maxRates = 256
 // Rates is the learning rate of a run over its tokens, thinned for drawing; nothing
 // for a run whose schedule is none.
 func (r *SweepRun) Rates() (tokens, rates []float64) {
+	if r.Foreign != nil {
+		return nil, nil // what it logged of its schedule is in its log
+	}
 	c, err := r.Config.Curve()
 	if err != nil || c.Steps < 1 {
 		return nil, nil

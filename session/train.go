@@ -48,7 +48,7 @@ func (s *Session) Start(line int) (what string, err error) {
 		return "", errors.New("these runs are watched, not asked for here: etastar runs start takes them up again")
 	}
 	var runs []config.Run
-	alive := 0
+	alive, open := 0, 0
 	for _, r := range v.Runs {
 		switch r.Status.State {
 		case rundir.Finished, rundir.Diverged:
@@ -56,15 +56,21 @@ func (s *Session) Start(line int) (what string, err error) {
 			alive++
 		default:
 			runs = append(runs, r.Config)
+			open++
 		}
 	}
 	switch {
 	case alive > 0:
 		return fmt.Sprintf("%d of its runs train already", alive), nil
-	case len(runs) == 0:
+	case open == 0:
 		return "every run is over", nil
 	}
-	dirs, err := trainer.Ask(filepath.Dir(v.Dir), filepath.Base(v.Dir), runs)
+	var dirs []string
+	if v.foreign() {
+		dirs, err = v.askCommands()
+	} else {
+		dirs, err = trainer.Ask(filepath.Dir(v.Dir), filepath.Base(v.Dir), runs)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -83,7 +89,7 @@ func (s *Session) Start(line int) (what string, err error) {
 		return "", err
 	}
 	s.Poll()
-	return countOf(len(runs), "run") + " started; closing this leaves them training", nil
+	return countOf(open, "run") + " started; closing this leaves them training", nil
 }
 
 // AskRuns passes a request (pause, resume, stop) to every run of the sweep at a line

@@ -21,8 +21,8 @@ func loadVerb() *Verb {
 	return &Verb{
 		Name:    "load",
 		Summary: "read a sweep from a file or a folder of runs",
-		Doc: "Reads tables (CSV, TSV, JSON lines, Markdown; exports of W&B, Optuna and Ray Tune), training logs (TensorBoard, Hugging Face Trainer, Megatron-LM, " +
-			"nanoGPT, llm.c) and folders of runs, found by content. It finds the columns for N, D, learning rate, " +
+		Doc: "Reads tables (CSV, TSV, JSON lines, Markdown, Parquet, SQLite; exports of W&B and Ray Tune; databases of Optuna and MLflow; summaries of OpenCompass), training logs (W&B, TensorBoard, Hugging Face Trainer, Megatron-LM, " +
+			"nanoGPT, llm.c) and folders of runs (of MLflow too), found by content. It finds the columns for N, D, learning rate, " +
 			"batch and loss by their usual names and says what it took for what; a parameter overrides that with another column or with an " +
 			"expression over columns. Blank cells are unknown; NaN and inf in the loss mean that the run diverged. " +
 			"A folder of runs becomes a table with a row for each: its configuration, and of its curve what final= says.",
@@ -38,10 +38,11 @@ func loadVerb() *Verb {
 			roleParam(table.RoleFLOPs, "training FLOPs", ""),
 			{Name: "final", Doc: "what counts as a run's final loss where its curve is there: the last value, the mean of the last ones, the lowest, or the last validation loss", Words: importers.Finals()},
 			{Name: "window", Doc: "logged values that final=smoothed averages", Number: &NumberSpec{Min: 1, Max: 1e6, Integer: true}},
+			{Name: "unfinished", Doc: "the loss of runs that ended before the steps they planned: the last one logged, or the end of their curve as predicted from it, with an interval", Words: []string{"logged", "predicted"}, Default: "logged"},
 			{Name: "name", Doc: "a pattern that takes values out of the runs' names, such as \"lr{lr}_bs{batch}\"; … stands for anything", String: true},
 			{Name: "format", Doc: "read the file as this format instead of finding it by content", Words: importers.Formats()},
 			{Name: "ragged", Doc: "rows with too many or too few fields: an error that names the line, or skipped and counted", Words: []string{"error", "skip"}, Default: "error"},
-			{Name: "table", Doc: "which table of a Markdown file, from 1", Number: &NumberSpec{Min: 1, Max: 1e6, Integer: true}},
+			{Name: "table", Doc: "which table of a Markdown file or a database, from 1", Number: &NumberSpec{Min: 1, Max: 1e6, Integer: true}},
 		},
 		whereResult: true,
 		fingerprint: func(c *Call) string { return sourcePrint(c.Ctx, c.path(c.Text("file"))) },
@@ -80,10 +81,24 @@ func sourcePrint(ctx context.Context, path string) string {
 
 func runLoad(c *Call) (Value, error) {
 	name := c.Text("file")
-	t, err := importers.Read(c.Ctx, c.path(name), importers.Options{
+	predicted := c.Text("unfinished") == "predicted"
+	options := importers.Options{
 		Format: c.Text("format"), Ragged: c.Text("ragged") == "skip", Table: int(c.Number("table")), Progress: c.progress,
 		Final: c.Text("final"), Window: int(c.Number("window")),
-	})
+	}
+	var t *table.Table
+	var err error
+	if predicted {
+		var r *importers.Runs
+		if r, err = importers.ReadRuns(c.Ctx, c.path(name), options); err == nil {
+			if len(r.Planned) == 0 {
+				return nil, errParam{"unfinished", errors.New("ends are predicted of runs, and these rows are none: a folder of runs, or a log with final=last")}
+			}
+			t = predictEnds(r)
+		}
+	} else {
+		t, err = importers.Read(c.Ctx, c.path(name), options)
+	}
 	if err != nil {
 		if _, serr := os.Stat(c.path(name)); errors.Is(serr, fs.ErrNotExist) {
 			return nil, errParam{"file", hinted{fmt.Errorf("load %q: there is no such file", name), nearFiles(c.Dir, name)}}
@@ -94,6 +109,7 @@ func runLoad(c *Call) (Value, error) {
 		// The file is named as the notebook names it.
 		return nil, errParam{"file", errors.New("load " + strings.Replace(err.Error(), c.path(name), name, 1))}
 	}
+	t = withScoreIntervals(t)
 	if c.Given("name") {
 		if t, err = importers.Lift(t, "", c.Text("name")); err != nil {
 			return nil, errParam{"name", err}

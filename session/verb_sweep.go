@@ -3,6 +3,7 @@ package session
 import (
 	"cmp"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -31,6 +32,8 @@ type Sweep struct {
 	Cost    Cost
 	// Facts are of the corpus; of runs that are watched, its name alone.
 	Facts data.Facts
+	// commands are what another program is asked for, by run; nil: ours.
+	commands []*rundir.Command
 	// Study is what a verb that trains reads off its runs; nil: nothing yet.
 	Study Study
 }
@@ -61,9 +64,11 @@ type PlotLine struct {
 // SweepRun is one run of a sweep as its directory shows it.
 type SweepRun struct {
 	Config config.Run
-	Dir    string // "" when it was never asked for
-	Status rundir.Status
-	Stale  bool // said to run, and not heard of for a while
+	// Foreign is of a run that another program trains; Config is empty then.
+	Foreign *Foreign
+	Dir     string // "" when it was never asked for
+	Status  rundir.Status
+	Stale   bool // said to run, and not heard of for a while
 	// Tokens and Losses are the training loss over time, thinned for drawing.
 	Tokens, Losses []float64
 	Stats          *StatLog // nil: none
@@ -86,11 +91,11 @@ func (s Sweep) Finished() int {
 	return n
 }
 
-// Started counts the runs that were asked for.
+// Started counts the runs that were asked for, by whomever.
 func (s Sweep) Started() int {
 	n := 0
 	for _, r := range s.Runs {
-		if r.Dir != "" {
+		if r.Dir != "" || r.Foreign != nil && r.Status.State != "" {
 			n++
 		}
 	}
@@ -108,11 +113,12 @@ func sweepVerb() *Verb {
 		Doc: "Plans a run for every shape, horizon, seed and learning rate; nothing trains until it is started. A run that is there already is found, finished or not, " +
 			"and never trained twice. Training goes on when the screen is closed. The result is a table like a loaded one: curves and law take it while it grows. " +
 			"With schedule=wsd one stable run serves all horizons. The loss is that on held-out text. " +
-			"rule= trains every shape under a parametrization rule that scales from base=; lr is then η at the base.",
+			"rule= trains every shape under a parametrization rule that scales from base=; lr is then η at the base. " +
+			"With command= another program trains: one for each combination of the values its placeholders name, in the environment and folder given, its log read while it grows.",
 		Example: `proxies = sweep d_model=[32,64,128] lr=1e-3..1e-1 x5 tokens=205k`,
 		Result:  "sweep",
 		Params: append([]Param{
-			{Name: "d_model", Doc: "widths", Number: &NumberSpec{Min: 4, Max: 65536, Integer: true}, List: true, Required: true},
+			{Name: "d_model", Doc: "widths", Number: &NumberSpec{Min: 4, Max: 65536, Integer: true}, List: true},
 			{Name: "lr", Doc: "peak learning rates: a list, or a range with a number of points (1e-3..1e-1 x5)", Number: &NumberSpec{Above: true}, List: true, Range: true, Required: true},
 			{Name: "tokens", Doc: "horizons D; 20 for every parameter where not given", Unit: "tokens", Number: &NumberSpec{Above: true, Count: true, Log: true}, List: true},
 			counts("layers", "depths", "2"),
@@ -148,6 +154,14 @@ func sweepVerb() *Verb {
 			{Name: "early_stop", Doc: "stop runs that lie far behind the best of their sweep; they count as stopped, never as finished", Words: []string{"off", "on"}, Default: "off", Knob: true},
 			{Name: "device", Doc: "cpu, gpu, or auto: a GPU where one is usable, else the processor", Words: trainer.Devices, Default: trainer.Auto},
 			{Name: "dir", Doc: "folder of the runs", File: true, Default: `"runs"`},
+			{Name: "command", Doc: "your own trainer: a command line with placeholders {lr}, {tokens}, {d_model}, {layers}, {batch}, {steps} (tokens over batch), {seed}, …, {run} (its folder), {gpu}, {port}", String: true},
+			{Name: "resume", Doc: "what is appended to the command where a run goes on from its own checkpoint", String: true},
+			{Name: "folder", Doc: "working directory of the command; the notebook's where not given", File: true},
+			{Name: "env", Doc: "environment of the command, NAME=value separated by blanks", String: true},
+			{Name: "log", Doc: "the file or folder that the command logs to, with placeholders; what it prints where not given", String: true},
+			{Name: "slots", Doc: "commands that run at once; one a GPU, or one, where not given", Number: &NumberSpec{Min: 1, Max: 1024, Integer: true}},
+			{Name: "retries", Doc: "how often a command that failed is started again", Number: &NumberSpec{Min: 0, Max: 100, Integer: true}, Default: "0"},
+			{Name: "silence", Doc: "minutes without a word after which a command is stopped; 0: never", Unit: "minutes", Number: &NumberSpec{Min: 0, Max: 10080}, Default: "0"},
 		}, ruleParams()...),
 		fingerprint: sweepPrint,
 		run:         runSweep,
@@ -156,6 +170,9 @@ func sweepVerb() *Verb {
 
 // sweepPrint changes when a run's status does.
 func sweepPrint(c *Call) string {
+	if c.Given("command") {
+		return c.commandPrint()
+	}
 	if c.refers("rule") || c.refers("base") {
 		return c.statusPrint() // which runs it is of is not known without their values
 	}
@@ -182,6 +199,17 @@ func runsPrint(c *Call, plan func(*Call) ([]config.Run, error)) string {
 }
 
 func runSweep(c *Call) (Value, error) {
+	if c.Given("command") {
+		return c.commandSweep()
+	}
+	if !c.Given("d_model") {
+		return nil, errParam{"d_model", hinted{errors.New("d_model= is missing"), "the widths to train, as in d_model=[32,64,128], or command= for a trainer of your own"}}
+	}
+	for _, name := range []string{"resume", "folder", "env", "log", "slots", "retries", "silence"} {
+		if c.Given(name) && (name != "retries" && name != "silence") {
+			return nil, errParam{name, fmt.Errorf("%s= is for command=", name)}
+		}
+	}
 	runs, err := c.sweepRuns()
 	if err != nil {
 		return nil, err
@@ -244,8 +272,15 @@ func (s Sweep) Failed() string {
 	return ""
 }
 
+// foreign reports whether another program trains the runs.
+func (s Sweep) foreign() bool { return len(s.Runs) > 0 && s.Runs[0].Foreign != nil }
+
 // settle completes a sweep whose runs are known.
 func (s Sweep) settle(c *Call) (Value, error) {
+	if s.foreign() {
+		c.Note(s.foreignNotes()...)
+		return s, nil
+	}
 	s.Table = sweepTable(s.Runs)
 	if s.Started() == 0 {
 		s.estimate(c)
@@ -271,6 +306,16 @@ func (s Sweep) notes() []string {
 		}
 		return append([]string{cost, "nothing trains yet: start it"}, corpus...)
 	}
+	notes := []string{cost, tallyStates(tally)}
+	notes = append(notes, s.reasons()...)
+	if n := s.Finished(); n < len(s.Runs) {
+		notes = append(notes, fmt.Sprintf("provisional: %d of %d runs are over; the others have no loss yet", n, len(s.Runs)))
+	}
+	return append(notes, corpus...)
+}
+
+// tallyStates says how many runs are in which state.
+func tallyStates(tally map[rundir.State]int) string {
 	var parts []string
 	states := make([]rundir.State, 0, len(tally))
 	for st := range tally {
@@ -284,12 +329,7 @@ func (s Sweep) notes() []string {
 		}
 		parts = append(parts, fmt.Sprintf("%d %s", tally[st], word))
 	}
-	notes := []string{cost, strings.Join(parts, ", ")}
-	notes = append(notes, s.reasons()...)
-	if n := s.Finished(); n < len(s.Runs) {
-		notes = append(notes, fmt.Sprintf("provisional: %d of %d runs are over; the others have no loss yet", n, len(s.Runs)))
-	}
-	return append(notes, corpus...)
+	return strings.Join(parts, ", ")
 }
 
 // reasons says why runs failed or were stopped, each reason once.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/etastar/etastar/trainer/rundir"
@@ -24,13 +25,20 @@ func watchVerb() *Verb {
 		Name:    "watch",
 		Summary: "follow runs that something else started",
 		Doc: "Takes a run directory, a sweep's folder or a folder of sweeps, and shows the runs in it while they train, whoever started them. " +
+			"Any other folder of runs, or a log, is followed as load reads it: W&B, TensorBoard, MLflow, trainer logs. It is looked at without a word to the " +
+			"programs that write it, also on network file systems, with at most a hundredth of a core. A run that goes on has no loss yet. " +
 			"The result is a table like that of sweep.",
 		Example: `others = watch "runs"`,
 		Result:  "sweep",
-		Params:  []Param{{Name: "folder", Doc: "where the runs are, from the notebook's folder", File: true, Position: true, Required: true}},
+		Params:  []Param{{Name: "folder", Doc: "where the runs are, or a log, from the notebook's folder", File: true, Position: true, Required: true}},
 		fingerprint: func(c *Call) string {
 			h := sha256.New()
-			for _, s := range rundir.List(c.path(c.Text("folder"))) {
+			path := c.path(c.Text("folder"))
+			list := rundir.List(path)
+			if len(list) == 0 {
+				return foreignPrint(c, path)
+			}
+			for _, s := range list {
 				info, err := os.Stat(filepath.Join(s.Dir, "status.json"))
 				if err == nil {
 					fmt.Fprintf(h, "%s %d ", s.Name, info.ModTime().UnixNano())
@@ -45,12 +53,19 @@ func watchVerb() *Verb {
 func runWatch(c *Call) (Value, error) {
 	dir := c.path(c.Text("folder"))
 	if _, err := os.Stat(dir); err != nil {
-		return nil, errParam{"folder", hinted{fmt.Errorf("watch %q: there is no such folder", c.Text("folder")), nearFiles(c.Dir, c.Text("folder"))}}
+		return nil, errParam{"folder", hinted{fmt.Errorf("watch %q: there is no such folder or log", c.Text("folder")), nearFiles(c.Dir, c.Text("folder"))}}
+	}
+	list := rundir.List(dir)
+	if len(list) == 0 {
+		return watchForeign(c, dir, c.Text("folder"))
+	}
+	if slices.ContainsFunc(list, func(r rundir.Summary) bool { return r.Command != nil }) {
+		return watchCommands(c, dir, list)
 	}
 	s := Sweep{Dir: dir, Watched: true}
 	var unread []string
 	names := map[string]bool{}
-	for _, r := range rundir.List(dir) {
+	for _, r := range list {
 		switch {
 		case r.Newer > 0:
 			unread = append(unread, newer(r))
@@ -78,5 +93,23 @@ func runWatch(c *Call) (Value, error) {
 		}
 	}
 	c.Note(unread...)
+	return s.settle(c)
+}
+
+// watchCommands shows the runs of commands of another notebook.
+func watchCommands(c *Call, dir string, list []rundir.Summary) (Value, error) {
+	s := Sweep{Dir: dir, Watched: true}
+	var commands []*rundir.Command
+	for _, r := range list {
+		if r.Command == nil || r.Problem != "" {
+			c.Note(fmt.Sprintf("%s is left out: it is no run of a command, or cannot be read %s", r.Name, r.Problem))
+			continue
+		}
+		commands = append(commands, r.Command)
+		s.Runs = append(s.Runs, commandRun(r))
+		s.Cost.Runs++
+	}
+	s.Table = commandTable(s.Runs, commands)
+	s.Facts.Description = filepath.Base(dir)
 	return s.settle(c)
 }

@@ -97,6 +97,15 @@ func every(word string) []string {
 	return all
 }
 
+// GPUs counts the GPUs of this machine that the driver lists.
+func GPUs() int {
+	count, err := driver.Count()
+	if err != nil {
+		return 0
+	}
+	return count
+}
+
 // openDevice opens a device by the name that choose gives.
 func openDevice(name string) (*device, error) {
 	if n, _, ok := gpuNumber(name); ok {

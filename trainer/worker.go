@@ -115,7 +115,7 @@ const locked = -1
 // paused says that others wait for a request.
 func (w *Worker) pending(dir string, tried map[string]int64) (ready, taken []rundir.Summary, paused bool) {
 	for _, s := range rundir.List(dir) {
-		if s.Problem != "" || s.Newer > 0 {
+		if s.Problem != "" || s.Newer > 0 || s.Command != nil {
 			continue
 		}
 		switch s.Status.State {

@@ -34,7 +34,7 @@ func (m *Model) picked(c *session.Cell, v session.Sweep) int {
 	if st.run == "" {
 		return -1
 	}
-	is := func(r session.SweepRun) bool { return r.Config.Name() == st.run }
+	is := func(r session.SweepRun) bool { return r.Name() == st.run }
 	if st.at < len(v.Runs) && is(v.Runs[st.at]) {
 		return st.at
 	}
@@ -66,7 +66,7 @@ func (m *Model) stepRun(by int) tea.Cmd {
 	}
 	at = runs[((k+by)%n+n)%n]
 	st := &m.stateOf(c).sweep
-	st.at, st.run = at, v.Runs[at].Config.Name()
+	st.at, st.run = at, v.Runs[at].Name()
 	m.follow = true
 	return m.followRun()
 }
@@ -130,13 +130,13 @@ func (m *Model) runFacts(r *session.SweepRun, w int) []part {
 		}
 		out = append(out, part{value, 5})
 	}
-	out = append(out, part{t.accent.Bold(true).Render("▸ η " + number.Eta(r.Config.LR, 3)), 9})
+	out = append(out, part{t.accent.Bold(true).Render("▸ η " + number.Eta(r.LR(), 3)), 9})
 	add("", m.stateText(r))
 	if st.Steps > 0 {
 		add("step", fmt.Sprintf("%s/%s", number.Count(int(st.Step)), number.Count(int(st.Steps))))
 	}
 	if r.Dir != "" {
-		add("tokens", number.SI(float64(st.Tokens))+"/"+number.SI(float64(r.Config.TrainedTokens())))
+		add(r.Unit(), number.SI(float64(st.Tokens))+"/"+number.SI(r.Total()))
 	}
 	if y, ok := lastLoss(r); ok {
 		add("loss", number.Loss(y))

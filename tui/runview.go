@@ -73,6 +73,7 @@ func (m *Model) runLines(v session.Sweep, i, w, h int) []string {
 
 // runPictures draw what one run did over its tokens.
 type runPictures struct {
+	unit             string // of the axis: tokens, or steps
 	loss, rate, norm chart.Trace
 	options          chart.TraceOptions
 	log              bool // the axis of the loss
@@ -91,6 +92,9 @@ func (m *Model) runPictures(r *session.SweepRun, st *sweepState) *runPictures {
 	if m.log != nil && m.log.dir == r.Dir {
 		for k, e := range m.log.events {
 			at := float64(e.Tokens)
+			if r.Unit() == "steps" {
+				at = float64(e.Step)
+			}
 			if k == 0 {
 				first = at
 			}
@@ -118,6 +122,7 @@ func (m *Model) runPictures(r *session.SweepRun, st *sweepState) *runPictures {
 	}
 	p.loss, p.norm = smoothed("training loss", x, loss, st.points()), smoothed("gradient norm", normX, norm, st.points())
 	p.loss.Marks, p.loss.MarkName = marks, "validation"
+	p.unit = r.Unit()
 	return p
 }
 
@@ -137,7 +142,7 @@ func smoothed(title string, x, y []float64, points int) chart.Trace {
 
 func (p *runPictures) losses(w, h int) []string {
 	o := p.options
-	o.XName, o.Log, o.Empty = "tokens", p.log, "no losses yet"
+	o.XName, o.Log, o.Empty = p.unit, p.log, "no losses yet"
 	return picture(chart.DrawTrace(&p.loss, o, w, h))
 }
 

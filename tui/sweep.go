@@ -370,7 +370,7 @@ func drawSweep(m *Model, c *session.Cell, w, h int) []string {
 
 // linesOptions completes how the lines of a group are drawn.
 func (m *Model) linesOptions(c *session.Cell, v session.Sweep, g session.Group, o chart.LinesOptions) chart.LinesOptions {
-	o.Theme, o.XName, o.Legend = m.th.chart(), "tokens", true
+	o.Theme, o.XName, o.Legend = m.th.chart(), v.Runs[g.Runs[0]].Unit(), true
 	o.Last = zooms[clampTo(m.stateOf(c).sweep.zoom, len(zooms))].share
 	o.Picked = slices.Index(g.Runs, m.picked(c, v)) + 1
 	return o

@@ -49,7 +49,7 @@ func CSV(w io.Writer, s *session.Session, name string) error {
 // chosen finds the cell called name and checks that it has a value.
 func chosen(cells []session.Cell, name string) (*session.Cell, error) {
 	if name == "" {
-		return nil, &NoValue{"CSV holds one value: name it; " + choices(cells)}
+		return nil, &NoValue{"CSV and Parquet hold one value: name it; " + choices(cells)}
 	}
 	for i := range cells {
 		c := &cells[i]

@@ -1,5 +1,6 @@
 // Package export writes a notebook with its results: as JSON for programs, as text
-// for a terminal or a log, as Markdown, as a page of HTML, and one value as CSV.
+// for a terminal or a log, as Markdown, as a page of HTML, one value as CSV, Parquet or a list of JSON
+// objects, and a prediction as what a trainer reads.
 //
 // Nothing is computed here and nothing is read from a file: the functions take a
 // snapshot of a session, which should be quiet (session.Session.Wait). A cell whose

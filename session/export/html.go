@@ -2,7 +2,9 @@ package export
 
 import (
 	"bufio"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -17,9 +19,20 @@ import (
 //go:embed page.css
 var pageStyle string
 
+// pageScript is the only script that the page lets run, by its hash.
+//
+//go:embed page.js
+var pageScript string
+
+func scriptHash() string {
+	sum := sha256.Sum256([]byte(pageScript))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
 // HTML writes the notebook as one page that needs nothing else: the answer first,
-// then prose, statements and their results, with pictures inside. It runs no
-// script and loads nothing; what prose and data hold stays text.
+// then prose, statements and their results, with pictures inside, which can be zoomed
+// and moved. It loads nothing and runs no script but its own, which it names by its
+// hash; what prose and data hold stays text.
 func HTML(w io.Writer, s *session.Session) error {
 	path := s.File().Path
 	h := &htmlWriter{w: bufio.NewWriter(w), dir: filepath.Dir(path)}
@@ -29,7 +42,7 @@ func HTML(w io.Writer, s *session.Session) error {
 <head>
 <meta charset="utf-8"/>
 <meta name="viewport" content="width=device-width, initial-scale=1"/>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"/>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src '` + scriptHash() + `'"/>
 <title>` + escape(pageTitle(items, path)) + `</title>
 <style>
 ` + pageStyle + `</style>
@@ -49,7 +62,7 @@ func HTML(w io.Writer, s *session.Session) error {
 			h.put(Prose(it.Prose))
 		}
 	}
-	h.put("<footer>made by etastar from " + escape(filepath.Base(path)) + "</footer>\n</main>\n</body>\n</html>\n")
+	h.put("<footer>made by etastar from " + escape(filepath.Base(path)) + "</footer>\n</main>\n<script>" + pageScript + "</script>\n</body>\n</html>\n")
 	if err := h.w.Flush(); err != nil {
 		return fmt.Errorf("write HTML: %w", err)
 	}

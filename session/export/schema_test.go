@@ -323,7 +323,7 @@ func TestCSV(t *testing.T) {
 func TestCSVErrors(t *testing.T) {
 	s := open(t, "testdata/sweep.md")
 	for name, want := range map[string]string{
-		"":       "CSV holds one value: name it; there are runs, curves, law, target, good, view, score, few, alone, pinned, own, knife",
+		"":       "CSV and Parquet hold one value: name it; there are runs, curves, law, target, good, view, score, few, alone, pinned, own, knife",
 		"rusn":   "nothing is named rusn; there are runs, ",
 		"remark": "remark holds a note, which has no rows; there are runs, ",
 		"broken": "broken failed: no row of 108 is left",

@@ -1,7 +1,6 @@
 package export
 
 import (
-	"bytes"
 	"cmp"
 	"math"
 
@@ -96,38 +95,4 @@ func sheetRecords(v session.Sheeted) [][]string {
 		rows = append(rows, row)
 	}
 	return rows
-}
-
-// Snippet writes a value that is a transfer as the configuration of a trainer: one of
-// [session.SnippetNames]. Without a name it is the notebook's only one. An error for
-// what is not there is a *NoValue.
-func Snippet(w *bytes.Buffer, s *session.Session, name, trainer string) error {
-	cells := s.Cells()
-	if name == "" {
-		for i := range cells {
-			if _, ok := current(&cells[i]).(session.Transfer); ok && cells[i].Name != "" {
-				if name != "" {
-					return &NoValue{"the notebook has several transfers: name one with --value, " + name + " or " + cells[i].Name}
-				}
-				name = cells[i].Name
-			}
-		}
-		if name == "" {
-			return &NoValue{"the notebook has no named transfer: x = transfer base=… target=… makes one"}
-		}
-	}
-	c, err := chosen(cells, name)
-	if err != nil {
-		return err
-	}
-	t, ok := current(c).(session.Transfer)
-	if !ok {
-		return &NoValue{name + " holds " + article(c.Value.Type()) + ", not a transfer"}
-	}
-	text, err := t.Snippet(trainer)
-	if err != nil {
-		return &NoValue{err.Error()}
-	}
-	w.WriteString(text)
-	return nil
 }

@@ -20,9 +20,9 @@ import (
 // are not written: export makes the one file that it was asked for.
 type Export struct {
 	Path     string
-	Format   string // "html", "md", "csv", "json" or "snippet"
-	Value    string // the value to write as CSV or as a snippet
-	Snippet  string // the trainer of a snippet
+	Format   string // "html", "md", "csv", "parquet", "json" or "snippet"
+	Trainer  string // for "snippet": one of export.Trainers
+	Value    string // the value to write: as CSV, Parquet or a snippet, or its rows as JSON
 	Output   string // file to write; "" or "-": Out
 	Out, Err io.Writer
 	Timeout  time.Duration // 0: none
@@ -70,17 +70,17 @@ func (e Export) Do(ctx context.Context) int {
 // usage refuses what cannot be meant before anything is computed.
 func (e Export) usage() error {
 	switch e.Format {
-	case "html", "md", "json":
+	case "html", "md":
 		if e.Value != "" {
-			return fmt.Errorf("only CSV and snippets write a single value: export it with csv or snippet, or leave %q out", e.Value)
+			return fmt.Errorf("only CSV, Parquet, JSON and snippets write a single value: export it with one of them, or leave %q out", e.Value)
 		}
-	case "csv":
+	case "csv", "parquet", "json":
 	case "snippet":
-		if !slices.Contains(session.SnippetNames(), e.Snippet) {
-			return fmt.Errorf("snippet %q: there are %s", e.Snippet, strings.Join(session.SnippetNames(), ", "))
+		if !slices.Contains(export.Trainers(), e.Trainer) {
+			return fmt.Errorf("snippet %q: there are %s", e.Trainer, strings.Join(export.Trainers(), ", "))
 		}
 	default:
-		return fmt.Errorf("format %q: there are html, md, csv, json and snippet", e.Format)
+		return fmt.Errorf("format %q: there are html, md, csv, parquet, json and snippet", e.Format)
 	}
 	return nil
 }
@@ -92,9 +92,14 @@ func (e Export) render(w *bytes.Buffer, s *session.Session) error {
 	case "md":
 		return export.Markdown(w, s)
 	case "json":
+		if e.Value != "" {
+			return export.JSONRows(w, s, e.Value)
+		}
 		return export.JSON(w, s)
 	case "snippet":
-		return export.Snippet(w, s, e.Value, e.Snippet)
+		return export.Snippet(w, s, e.Value, e.Trainer)
+	case "parquet":
+		return export.Parquet(w, s, e.Value)
 	}
 	return export.CSV(w, s, e.Value)
 }

@@ -57,7 +57,7 @@ func TestErrors(t *testing.T) {
 		{"x.csv", strings.Repeat("\xff\xe0\x80", 100), Options{}, "this is not UTF-8 text"},
 		{"x.csv.gz", "\x1f\x8b\x08\x00\x00\x00", Options{}, "compressed with gzip: unpack it first"},
 		{"x.xlsx", "PK\x03\x04\x14\x00\x06\x00", Options{}, "a zip archive or a spreadsheet"},
-		{"x.parquet", "PAR1\x15\x00", Options{}, "a Parquet file"},
+		{"x.parquet", "PAR1\x15\x00", Options{}, "the Parquet file is damaged, or still being written"},
 		{"x.csv", "\xff\xfe\x00\x00a\x00\x00\x00", Options{}, "the text is UTF-32"},
 		{"x.csv", "a,b\n1,2\n", Options{Format: "cvs"}, `there is no format "cvs"; did you mean csv? (formats: `},
 		{"x.log", "step 1 of 10, loss 3\nstarting\nstep 2\n", Options{}, "no table is found in it"},

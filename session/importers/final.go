@@ -102,7 +102,7 @@ func (f final) loss(curve []float64) float64 {
 
 // takes reports whether a loss of that name counts at all.
 func (f final) takes(name string) bool {
-	return f.how != FinalValidation || isValidation(name)
+	return f.how != FinalValidation || HeldOut(name)
 }
 
 // fromSummary reports whether the last value alone, without a curve, will do.
@@ -127,8 +127,8 @@ func isLoss(name string) bool {
 	return ok && r == table.RoleLoss
 }
 
-// isValidation reports whether a loss was measured on held-out data, by its name.
-func isValidation(name string) bool {
+// HeldOut reports whether a loss was measured on held-out data, by its name.
+func HeldOut(name string) bool {
 	for word := range strings.SplitSeq(table.Fold(name), "_") {
 		switch word {
 		case "val", "valid", "validation", "eval", "evaluation", "dev", "heldout", "holdout", "valloss", "evalloss":

@@ -27,6 +27,9 @@ const convincing = 25
 // formats are all formats, the more particular first.
 var formats = []format{
 	{"tensorboard", nil, sniffEvents, scanEvents},
+	{"wandb_log", []string{".wandb"}, sniffWandbLog, scanWandbLog},
+	{"parquet", []string{".parquet"}, sniffParquet, scanParquet},
+	{"sqlite", []string{".db", ".sqlite", ".sqlite3"}, sniffSQLite, scanSQLite},
 	{"trainer_state", nil, sniffTrainerState, scanTrainerState},
 	{"megatron", nil, megatronLog.sniff, megatronLog.scan},
 	{"nanogpt", nil, nanoGPTLog.sniff, nanoGPTLog.scan},
@@ -35,6 +38,7 @@ var formats = []format{
 	{"jsonl", []string{".jsonl", ".ndjson", ".json"}, sniffJSON, scanJSON},
 	{"raytune", nil, sniffRayJSON, scanRayJSON},
 	{"raytune_csv", nil, sniffRayCSV, scanRayCSV},
+	{"opencompass", nil, sniffOpenCompass, scanOpenCompass},
 	{"optuna", nil, sniffOptuna, scanOptuna},
 	{"wandb_chart", nil, sniffWandbChart, scanWandbChart},
 	{"algoperf", nil, sniffAlgoPerf, scanAlgoPerf},

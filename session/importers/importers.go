@@ -13,7 +13,7 @@ import (
 type Options struct {
 	Format   string                  // one of Formats; "" finds it
 	Ragged   bool                    // skip and count rows with the wrong number of fields instead of failing
-	Table    int                     // which table of a Markdown file, from 1; 0: the first that has a learning-rate or loss column, else the first
+	Table    int                     // which table of a Markdown file or database, from 1; 0: the first that has a learning-rate or loss column, else the first
 	Progress func(read, total int64) // called now and then; may be nil
 
 	// Final is what is taken of a run's curve as its loss, one of Finals. "" is

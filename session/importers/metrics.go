@@ -129,7 +129,7 @@ func (m *metrics) notes(runs int) []string {
 		notes = append(notes, "learning rates that runs logged are of the schedule and become last/…: "+some(m.lasts))
 	}
 	if m.short > 0 {
-		notes = append(notes, fmt.Sprintf("%d of %d runs end before the steps that their configuration plans: their losses are not those of finished runs", m.short, runs))
+		notes = append(notes, fmt.Sprintf("%d of %d runs end before the steps that their configuration plans: their losses are not those of finished runs; unfinished=predicted continues their curves", m.short, runs))
 	}
 	if len(m.ends) > 1 {
 		ends := slices.Sorted(maps.Keys(m.ends))

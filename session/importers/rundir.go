@@ -31,20 +31,24 @@ var (
 	// In order of preference: of a run's files that hold its curve, the first that
 	// can be read is.
 	historyNames = []string{
-		"metrics.jsonl", "history.jsonl", "log.jsonl", "train_log.jsonl", "progress.csv", "result.json", "metrics.csv", "history.csv",
+		"metrics.jsonl", "history.jsonl", "metrics.parquet", "history.parquet", "log.jsonl", "train_log.jsonl", "progress.csv", "result.json", "metrics.csv", "history.csv",
 		"measurements.csv", "eval_measurements.csv", "trainer_state.json", "output.log", "main.log", "train.log", "log.txt",
 	}
 	// looseExtensions are of files that may each be the log of a run.
 	looseExtensions = []string{".jsonl", ".ndjson", ".csv", ".tsv", ".log", ".out"}
 )
 
-const eventsPrefix = "events.out.tfevents."
+const (
+	eventsPrefix = "events.out.tfevents."
+	wandbSuffix  = ".wandb"
+)
 
 // runFiles are the files of a run, their paths from the directory searched.
 type runFiles struct {
 	name                     string // of the run: its directory's path, or the file's
 	config, summary, history []string
 	loose                    bool // a file by itself
+	mlflow                   bool
 }
 
 // finder searches a directory for runs.
@@ -169,6 +173,10 @@ func (f *finder) directory(rel, actual string, depth int) error {
 			files[name] = info.Size()
 		}
 	}
+	if f.mlflowRun(rel, dirs) {
+		return nil
+	}
+	f.wandbFiles(rel, dirs, files)
 	if f.take(rel, files, len(dirs)+len(links) > 0) {
 		return nil
 	}
@@ -195,6 +203,28 @@ func (f *finder) directory(rel, actual string, depth int) error {
 	return nil
 }
 
+// wandbFiles adds to the files of a directory that holds a .wandb log those that W&B
+// keeps in its "files": one run has both.
+func (f *finder) wandbFiles(rel string, dirs []string, files map[string]int64) {
+	const within = "files"
+	logged := false
+	for name := range files {
+		logged = logged || strings.HasSuffix(name, wandbSuffix)
+	}
+	if !logged || !slices.Contains(dirs, within) {
+		return
+	}
+	entries, err := f.list(filepath.Join(rel, within))
+	if err != nil {
+		return // the log has it all
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && e.Type().IsRegular() && mayMatter(e.Name()) {
+			files[filepath.Join(within, e.Name())] = info.Size()
+		}
+	}
+}
+
 // list returns the entries of a directory by name, as many as may still be read.
 func (f *finder) list(rel string) ([]fs.DirEntry, error) {
 	dir, err := os.Open(filepath.Join(f.root, rel))
@@ -217,7 +247,7 @@ func (f *finder) list(rel string) ([]fs.DirEntry, error) {
 // as the shards of checkpoints, cost nothing.
 func mayMatter(name string) bool {
 	return slices.Contains(configNames, name) || slices.Contains(summaryNames, name) || slices.Contains(historyNames, name) ||
-		strings.HasPrefix(name, eventsPrefix) || isLoose(name)
+		strings.HasPrefix(name, eventsPrefix) || strings.HasSuffix(name, wandbSuffix) || isLoose(name)
 }
 
 func isLoose(name string) bool {
@@ -231,17 +261,23 @@ func (f *finder) take(rel string, files map[string]int64, nested bool) bool {
 	r := runFiles{name: runName(f.root, rel)}
 	join := func(names []string) (out []string) {
 		for _, n := range names {
-			if _, ok := files[n]; ok {
-				out = append(out, filepath.Join(rel, n))
+			for _, n := range []string{n, filepath.Join("files", n)} {
+				if _, ok := files[n]; ok {
+					out = append(out, filepath.Join(rel, n))
+				}
 			}
 		}
 		return out
 	}
 	r.config, r.summary, r.history = join(configNames), join(summaryNames), join(historyNames)
-	var loose []string
+	var loose, logs []string
 	events := 0
 	for name := range files {
 		switch {
+		case strings.HasSuffix(name, wandbSuffix):
+			logs = append(logs, filepath.Join(rel, name))
+		case filepath.Dir(name) != ".":
+			// Of "files", by their names only.
 		case strings.HasPrefix(name, eventsPrefix):
 			r.history = append(r.history, filepath.Join(rel, name))
 			events++
@@ -250,6 +286,7 @@ func (f *finder) take(rel string, files map[string]int64, nested bool) bool {
 		}
 	}
 	slices.Sort(loose)
+	slices.Sort(logs)
 	slices.Sort(r.history[len(r.history)-events:])
 	if _, ok := files["params.json"]; !ok {
 		// Ray's result.json has the configuration too, its progress.csv has not.
@@ -258,17 +295,18 @@ func (f *finder) take(rel string, files map[string]int64, nested bool) bool {
 			r.history[i], r.history[k] = r.history[k], r.history[i]
 		}
 	}
+	r.history = append(logs, r.history...)
 	isRun := len(r.summary)+len(r.history) > 0
 	if !isRun && len(r.config) > 0 && len(loose) == 1 {
 		r.history, loose, isRun = loose, nil, true
 	}
 	switch {
 	case isRun:
-		f.add(r, files)
+		f.add(rel, r, files)
 	case len(loose) > 0:
 		for _, path := range loose {
 			name := filepath.ToSlash(strings.TrimSuffix(path, filepath.Ext(path)))
-			f.add(runFiles{name: name, history: []string{path}, loose: true}, files)
+			f.add(rel, runFiles{name: name, history: []string{path}, loose: true}, files)
 		}
 	case len(r.config) > 0 && !nested:
 		f.leave(r.name, errors.New("it has a configuration and no metrics"))
@@ -276,7 +314,7 @@ func (f *finder) take(rel string, files map[string]int64, nested bool) bool {
 	return isRun
 }
 
-func (f *finder) add(r runFiles, files map[string]int64) {
+func (f *finder) add(rel string, r runFiles, files map[string]int64) {
 	if len(f.runs) >= maxRuns {
 		if !f.full() {
 			f.stop("only the first %d runs are read: name a directory further down for others", maxRuns)
@@ -285,7 +323,10 @@ func (f *finder) add(r runFiles, files map[string]int64) {
 	}
 	f.runs = append(f.runs, r)
 	for _, path := range slices.Concat(r.config, r.summary, r.history[:min(1, len(r.history))]) {
-		f.bytes += files[filepath.Base(path)]
+		name, err := filepath.Rel(rel, path)
+		if err == nil {
+			f.bytes += files[name]
+		}
 	}
 }
 

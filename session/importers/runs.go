@@ -21,6 +21,9 @@ type Runs struct {
 	// Curves are the losses and learning rates that the runs logged, in the order
 	// of rows; empty where the source holds none.
 	Curves []Curve
+	// Planned are the steps that runs were to take by their configuration, by row; 0
+	// where it does not say, and nil where rows are no runs.
+	Planned []float64
 	// Apart is what looked like a run and could not be read as one.
 	Apart []Apart
 }
@@ -242,6 +245,9 @@ func (p *progress) file() func(read, total int64) {
 
 // readRun reads the files of one run.
 func readRun(ctx context.Context, root string, files runFiles, o Options, report *progress) run {
+	if files.mlflow {
+		return readMLflow(ctx, root, files, report)
+	}
 	r := run{name: files.name}
 	// part reads a file as a table; record: as one row.
 	part := func(name string, record bool) (*table.Table, error) {

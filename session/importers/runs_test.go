@@ -53,7 +53,7 @@ val_loss: 3.5 _ _
 				"3 runs, a row each",
 				"losses are the last value of each curve (final=last; also smoothed, best, validation)",
 				`learning rates that runs logged are of the schedule and become last/…: "lr"`,
-				"1 of 3 runs end before the steps that their configuration plans: their losses are not those of finished runs",
+				"1 of 3 runs end before the steps that their configuration plans: their losses are not those of finished runs; unfinished=predicted continues their curves",
 				`the runs end at different steps, from 1 to 30 (column "step"): some may be unfinished`,
 				"b_lr3e-3: metrics.jsonl: line 3: the last record is incomplete and left out",
 				`broken: metrics.jsonl: line 2: expected : after the key, found "5"; the rows before it (1) are kept`,

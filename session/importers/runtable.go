@@ -100,6 +100,7 @@ func assemble(runs []run, f final, curves bool) (*Runs, error) {
 				return nil, err
 			}
 		}
+		out.Planned = append(out.Planned, r.planned())
 		for _, c := range r.curves {
 			c.Row = i
 			out.Curves = append(out.Curves, c)

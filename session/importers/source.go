@@ -144,9 +144,8 @@ var signatures = []struct{ magic, message string }{
 	{"\xfd7zXZ", "the file is compressed with xz: unpack it first"},
 	{"PK\x03\x04", "this is a zip archive or a spreadsheet: unpack it, or export the sheet as CSV"},
 	{"\xd0\xcf\x11\xe0", "this is a spreadsheet in a binary format: export the sheet as CSV"},
-	{"PAR1", "this is a Parquet file: write it out as CSV"},
+	{"PARE", "this is an encrypted Parquet file: write it out without encryption"},
 	{"ARROW1", "this is an Arrow file: write it out as CSV"},
-	{"SQLite format 3", "this is an SQLite database: write the table out as CSV"},
 	{"%PDF", "this is a PDF"},
 }
 
@@ -162,7 +161,7 @@ func (f *inputFile) look() error {
 			return errors.New(s.message)
 		}
 	}
-	if isEvents(head, f.file.Name()) {
+	if isEvents(head, f.file.Name()) || isWandbLog(head) || sniffSQLite(head) > 0 || sniffParquet(head) > 0 {
 		return nil
 	}
 	if i := bytes.IndexByte(head, 0); i >= 0 {
@@ -278,6 +277,20 @@ func (w *window) more(line int) error {
 		w.f.progress(w.f.count.n, w.f.info.Size())
 	}
 	return nil
+}
+
+// fill reads until n bytes are at hand and reports whether they are. record is the
+// number of the record in hand, for errors.
+func (w *window) fill(n, record int) (bool, error) {
+	for len(w.rest()) < n {
+		if w.eof {
+			return false, nil
+		}
+		if err := w.more(record); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // expectRows estimates the rows of the whole file from those so far.

@@ -94,22 +94,9 @@ func scanEvents(j *job) error {
 	return nil
 }
 
-// fill reads until n bytes are at hand and reports whether they are.
-func (r *eventReader) fill(n int) (bool, error) {
-	for len(r.in.rest()) < n {
-		if r.in.eof {
-			return false, nil
-		}
-		if err := r.in.more(r.records + 1); err != nil {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
 func (r *eventReader) scan() error {
 	for !r.full {
-		ok, err := r.fill(frameHead)
+		ok, err := r.in.fill(frameHead, r.records+1)
 		if err != nil {
 			return err
 		}
@@ -133,7 +120,7 @@ func (r *eventReader) scan() error {
 			continue
 		}
 		size := int(n)
-		if ok, err = r.fill(frameHead + size + frameTail); err != nil {
+		if ok, err = r.in.fill(frameHead+size+frameTail, r.records+1); err != nil {
 			return err
 		}
 		if !ok {
@@ -168,7 +155,7 @@ func (r *eventReader) pass(n uint64) (bool, error) {
 	r.in.skip(frameHead)
 	crc := uint32(0)
 	for n > 0 {
-		if ok, err := r.fill(1); err != nil {
+		if ok, err := r.in.fill(1, r.records+1); err != nil {
 			return false, err
 		} else if !ok {
 			r.damaged(start, "the file ends within a record")
@@ -180,7 +167,7 @@ func (r *eventReader) pass(n uint64) (bool, error) {
 		n -= uint64(len(b))
 		r.in.skip(len(b))
 	}
-	if ok, err := r.fill(frameTail); err != nil {
+	if ok, err := r.in.fill(frameTail, r.records+1); err != nil {
 		return false, err
 	} else if !ok {
 		r.damaged(start, "the file ends within a record")

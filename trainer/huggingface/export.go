@@ -42,9 +42,11 @@ const (
 	tokenizerFile       = "tokenizer.json"
 	tokenizerConfigFile = "tokenizer_config.json"
 	cardFile            = "README.md"
+	openCompassFile     = "opencompass.py"
+	serveFile           = "serve.sh"
 )
 
-var files = []string{configFile, generationFile, weightsFile, tokenizerFile, tokenizerConfigFile, cardFile}
+var files = []string{configFile, generationFile, weightsFile, tokenizerFile, tokenizerConfigFile, cardFile, openCompassFile, serveFile}
 
 var (
 	// ErrOccupied means that the target cannot be taken for an export.
@@ -105,6 +107,8 @@ func Export(ctx context.Context, run rundir.Summary, c rundir.Checkpoint, dir st
 	small[configFile] = configOf(run.Config, o.DType, tok)
 	small[generationFile] = generation{EOS: tok.eos}
 	small[cardFile] = []byte(card(run, c, o, tok))
+	small[openCompassFile] = []byte(openCompass(run, c))
+	small[serveFile] = []byte(lmDeploy(run))
 	for _, name := range files {
 		content, ok := small[name]
 		if !ok {

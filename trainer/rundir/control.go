@@ -36,7 +36,7 @@ func Ask(dir string, r Request, by string) error {
 	if r != Pause && r != Resume && r != Stop {
 		return fmt.Errorf("ask %q of a run: only %s, %s and %s can be asked", r, Pause, Resume, Stop)
 	}
-	if _, _, err := readConfig(dir); err != nil {
+	if _, err := readAsked(dir); err != nil {
 		return fmt.Errorf("%s a run: %w", r, err)
 	}
 	s, ok := readStatus(dir)

@@ -18,10 +18,11 @@ type Summary struct {
 	Sweep   string
 	Name    string
 	Config  config.Run
-	Status  Status // settled: see Status.Settle
-	Started bool   // there is a status
-	Stale   bool   // said to be alive, and not heard of for StaleAfter
-	Newer   int    // format version, when it is newer than this program's
+	Command *Command // of a run that another program trains; Config is empty then
+	Status  Status   // settled: see Status.Settle
+	Started bool     // there is a status
+	Stale   bool     // said to be alive, and not heard of for StaleAfter
+	Newer   int      // format version, when it is newer than this program's
 	Unknown []string
 	Problem string // why the run cannot be read; "" when it can
 }
@@ -36,7 +37,8 @@ func read(dir string, now time.Time) Summary {
 	}
 	s := Summary{Dir: dir, Name: filepath.Base(abs), Sweep: filepath.Base(filepath.Dir(abs))}
 	var newer *config.NewerError
-	s.Config, s.Unknown, err = readConfig(dir)
+	asked, err := readAsked(dir)
+	s.Config, s.Command, s.Unknown = asked.config, asked.command, asked.unknown
 	switch {
 	case errors.As(err, &newer):
 		s.Newer, s.Problem = newer.Version, fmt.Sprintf("newer version (%d): update etastar to read it", newer.Version)
@@ -51,6 +53,7 @@ func read(dir string, now time.Time) Summary {
 	s.Status, s.Stale = status.Settle(now)
 	if s.Status.State == Interrupted {
 		_, s.Status.Resumable = Latest(dir)
+		s.Status.Resumable = s.Status.Resumable || s.Command != nil
 	}
 	return s
 }
@@ -96,7 +99,7 @@ func Find(root string, c config.Run) (s Summary, ok bool) {
 		if _, err := os.Stat(filepath.Join(dir, runFile)); err != nil {
 			continue
 		}
-		if s := Read(dir); s.Problem == "" && s.Config.Hash() == hash {
+		if s := Read(dir); s.Problem == "" && s.Command == nil && s.Config.Hash() == hash {
 			return s, true
 		}
 	}

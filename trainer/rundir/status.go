@@ -149,18 +149,28 @@ func readSmall(path string) ([]byte, error) {
 
 var errNotOurs = errors.New("not a file of a run directory")
 
-// readConfig reads run.json.
-func readConfig(dir string) (config.Run, []string, error) {
+// asked is run.json: a config, or a command of another program.
+type asked struct {
+	config  config.Run
+	command *Command
+	unknown []string
+}
+
+// readAsked reads run.json.
+func readAsked(dir string) (asked, error) {
 	b, err := readSmall(filepath.Join(dir, runFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return config.Run{}, nil, fmt.Errorf("%s is no run directory: it has no %s", dir, runFile)
+		return asked{}, fmt.Errorf("%s is no run directory: it has no %s", dir, runFile)
 	}
 	if err != nil {
-		return config.Run{}, nil, fmt.Errorf("read run: %w", err)
+		return asked{}, fmt.Errorf("read run: %w", err)
 	}
-	r, unknown, err := config.Decode(b)
+	var a asked
+	if a.command, err = decodeCommand(b); err == nil && a.command == nil {
+		a.config, a.unknown, err = config.Decode(b)
+	}
 	if err != nil {
-		return config.Run{}, nil, fmt.Errorf("%s: %w", dir, err)
+		return asked{}, fmt.Errorf("%s: %w", dir, err)
 	}
-	return r, unknown, nil
+	return a, nil
 }

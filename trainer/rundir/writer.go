@@ -18,6 +18,7 @@ import (
 type Writer struct {
 	dir     string
 	config  config.Run
+	command *Command // nil for a run of ours
 	release func()
 	events  *os.File
 	out     io.Writer // events, or what a test puts in between
@@ -81,7 +82,7 @@ func Open(dir string) (*Writer, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("open run: %w", err)
 	}
-	if _, _, err := readConfig(dir); err != nil { // before the lock leaves a file in a folder that is no run
+	if _, err := readAsked(dir); err != nil { // before the lock leaves a file in a folder that is no run
 		return nil, fmt.Errorf("open run: %w", err)
 	}
 	w, err := locked(dir)
@@ -112,11 +113,11 @@ func locked(dir string) (*Writer, error) {
 
 // begin reads what is there and cleans up after a killed writer.
 func (w *Writer) begin() error {
-	c, _, err := readConfig(w.dir)
+	a, err := readAsked(w.dir)
 	if err != nil {
 		return fmt.Errorf("open run: %w", err)
 	}
-	w.config = c
+	w.config, w.command = a.config, a.command
 	for _, name := range []string{runFile, statusFile} {
 		left, _ := filepath.Glob(filepath.Join(w.dir, atomicfile.TempPattern(name)))
 		for _, p := range left {
@@ -149,6 +150,9 @@ func (w *Writer) begin() error {
 // Dir is the run's directory, Config what was asked for.
 func (w *Writer) Dir() string        { return w.dir }
 func (w *Writer) Config() config.Run { return w.config }
+
+// Command is what was asked of another program, nil for a run of ours.
+func (w *Writer) Command() *Command { return w.command }
 
 // Status is the last status written; ok is false when there is none.
 func (w *Writer) Status() (Status, bool) { return readStatus(w.dir) }

@@ -1,0 +1,159 @@
+package importers
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	pqformat "github.com/parquet-go/parquet-go/format"
+)
+
+// The file was written by hyparquet-writer 0.13, in row groups of three.
+func TestParquet(t *testing.T) {
+	content := readString(t, filepath.Join("testdata", "runs.parquet"))
+	want := `run' a b _ d é
+lr: 0.0001 0.0003 0.001 0.003 0.01
+loss: 3.5 3.25 _ NaN 4
+tokens: 1000000 2000000 3000000 4000000 9.007199254740992e15
+layers: 2 4 6 8 10
+half: 0.5 0.25 0.125 1 2
+ok' true false _ true true
+at' 2025-01-01 00:00:00.5 _ 2025-06-01 12:00:00 1969-12-31 23:59:59 1970-01-01 00:00:00
+`
+	tb := mustRead(t, file(t, "x", content), Options{})
+	if diff := cmp.Diff(want, dump(tb)); diff != "" {
+		t.Error(diff)
+	}
+	if len(tb.Notes) > 0 {
+		t.Error(tb.Notes)
+	}
+}
+
+type nestedRow struct {
+	Config struct {
+		LR   string `parquet:"lr"`
+		Name string `parquet:"name,optional"`
+	} `parquet:"config"`
+	Losses []float64 `parquet:"losses,list"`
+	Loss   float64   `parquet:"loss"`
+}
+
+func TestParquetGroups(t *testing.T) {
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[nestedRow](&b)
+	rows := make([]nestedRow, 3)
+	for i, lr := range []string{"1e-3", "0.002", "auto"} {
+		rows[i].Config.LR, rows[i].Losses, rows[i].Loss = lr, []float64{1, 2}, float64(i)
+	}
+	if _, err := w.Write(rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tb := mustRead(t, file(t, "x.parquet", b.String()), Options{})
+	if diff := cmp.Diff("config/lr' 1e-3 0.002 auto\nconfig/name: _ _ _\nloss: 0 1 2\n", dump(tb)); diff != "" {
+		t.Error(diff)
+	}
+	if notes := strings.Join(tb.Notes, "\n"); !strings.Contains(notes, "lists are left out") {
+		t.Error(notes)
+	}
+}
+
+func TestParquetDamagedAnywhere(t *testing.T) {
+	content := readString(t, filepath.Join("testdata", "runs.parquet"))
+	path := filepath.Join(t.TempDir(), "x.parquet")
+	for i := 4; i < len(content); i += 3 {
+		broken := []byte(content)
+		broken[i] ^= 1 << (i % 8)
+		for _, b := range [][]byte{broken, broken[:i]} {
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			tb, err := Read(t.Context(), path, Options{})
+			if err == nil && tb.Rows > 5 {
+				t.Errorf("byte %d: %d rows", i, tb.Rows)
+			}
+		}
+	}
+}
+
+func FuzzParquet(f *testing.F) {
+	f.Add([]byte(readString(f, filepath.Join("testdata", "runs.parquet"))))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		_, _ = fuzzRead(t, content, Options{Format: "parquet"})
+	})
+}
+
+func BenchmarkReadParquet(b *testing.B) {
+	type row struct {
+		Name string  `parquet:"name,dict"`
+		LR   float64 `parquet:"lr"`
+		Loss float64 `parquet:"loss,optional"`
+		N    int64   `parquet:"N"`
+	}
+	path := filepath.Join(b.TempDir(), "x.parquet")
+	f, err := os.Create(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := parquet.NewGenericWriter[row](f)
+	r := rand.New(rand.NewPCG(1, 2))
+	rows := make([]row, 1000)
+	for range 2000 {
+		for i := range rows {
+			rows[i] = row{fmt.Sprintf("sweep_%d", r.IntN(100)), r.Float64(), 2 + r.Float64(), r.Int64N(1e9)}
+		}
+		if _, err := w.Write(rows); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		b.Fatal(err)
+	}
+	size, err := f.Seek(0, 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(size)
+	b.ReportAllocs()
+	for b.Loop() {
+		t, err := Read(b.Context(), path, Options{})
+		if err != nil || t.Rows != 2_000_000 {
+			b.Fatal(err)
+		}
+	}
+}
+
+// A page that promises more than there is is refused before room is made for it.
+func TestParquetBomb(t *testing.T) {
+	for want, h := range map[string]pqformat.PageHeader{
+		"unpacks to 2000000000 bytes":     {UncompressedPageSize: 2_000_000_000, CompressedPageSize: 4},
+		"a page has 2000000000 values":    {UncompressedPageSize: 8, CompressedPageSize: 4, DataPageHeader: thrift.New(pqformat.DataPageHeader{NumValues: 2_000_000_000})},
+		"ends outside of its column":      {UncompressedPageSize: 8, CompressedPageSize: 400},
+		"a page of -1 bytes ends outside": {UncompressedPageSize: 8, CompressedPageSize: -1},
+	} {
+		b, err := thrift.Marshal(&thrift.CompactProtocol{}, &h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = append(b, 1, 2, 3, 4)
+		err = checkPages(bytes.NewReader(b), int64(len(b)), &pqformat.ColumnMetaData{TotalCompressedSize: int64(len(b))}, 10)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if err := checkPages(bytes.NewReader(nil), 0, &pqformat.ColumnMetaData{DataPageOffset: 4, TotalCompressedSize: 10}, 10); err == nil {
+		t.Error("pages outside of the file")
+	}
+}
