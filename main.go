@@ -179,7 +179,7 @@ func exportCommand(code *int) *cobra.Command {
 	formats := map[string]*bool{}
 	cmd := &cobra.Command{
 		Use:   "export notebook.md --html|--md|--csv|--parquet|--json|--snippet trainer",
-		Short: "Write a notebook with its results as a page, Markdown, CSV, Parquet or JSON, or a prediction or transfer as a trainer's configuration",
+		Short: "Write a notebook with its results as a page, Markdown, CSV, Parquet or JSON, or what it found as a trainer's configuration",
 		Example: "  etastar export sweep.md --html -o sweep.html\n" +
 			"  etastar export sweep.md --csv --value curves > curves.csv\n" +
 			"  etastar export sweep.md --parquet --value runs -o runs.parquet\n" +
@@ -188,26 +188,27 @@ func exportCommand(code *int) *cobra.Command {
 		ValidArgsFunction: notebooks,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e.Path = args[0]
-			if e.Snippet != "" {
-				e.Format = "snippet"
-			}
 			for name, chosen := range formats {
 				if *chosen {
 					e.Format = name
 				}
 			}
+			if e.Trainer != "" {
+				e.Format = "snippet"
+			}
 			*code = e.Do(cmd.Context())
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&e.Snippet, "snippet", "", "a prediction or a transfer for a trainer: "+strings.Join(export.Trainers(), ", "))
+	cmd.Flags().StringVar(&e.Trainer, "snippet", "", "a prediction or a transfer for a trainer: "+strings.Join(export.Trainers(), ", "))
 	for name, doc := range map[string]string{
 		"html": "one self-contained page", "md": "the notebook with its results", "csv": "one value as a table", "parquet": "one value as a table", "json": "the object of run --json; with --value the rows of that value",
 	} {
 		formats[name] = cmd.Flags().Bool(name, false, doc)
 	}
-	cmd.MarkFlagsOneRequired("html", "md", "csv", "parquet", "json", "snippet")
-	cmd.MarkFlagsMutuallyExclusive("html", "md", "csv", "parquet", "json", "snippet")
+	kinds := []string{"html", "md", "csv", "parquet", "json", "snippet"}
+	cmd.MarkFlagsOneRequired(kinds...)
+	cmd.MarkFlagsMutuallyExclusive(kinds...)
 	cmd.Flags().StringVar(&e.Value, "value", "", "which value to write (--csv, --parquet, --json, --snippet)")
 	cmd.Flags().StringVarP(&e.Output, "output", "o", "", "file to write; standard output without")
 	cmd.Flags().DurationVar(&e.Timeout, "timeout", 10*time.Minute, "give up after this long")

@@ -76,9 +76,6 @@ func (r *SweepRun) group() Group {
 	if c.Seed != 0 {
 		g.Name += ", seed " + fitting.FormatCount(float64(c.Seed))
 	}
-	if r.Part != "" {
-		g.Name += ", " + r.Part
-	}
 	return g
 }
 
@@ -106,25 +103,8 @@ func commandRun(s rundir.Summary) SweepRun {
 	if s.Started && s.Problem == "" {
 		r.Dir, r.Status, r.Stale = s.Dir, s.Status, s.Stale
 		r.readCurve()
-		if f.Batch == 0 {
-			r.Tokens, r.Losses = stepCurve(s.Dir)
-		}
 	}
 	return r
-}
-
-// stepCurve is the losses of a run over its steps, thinned.
-func stepCurve(dir string) (steps, losses []float64) {
-	events, _, err := rundir.ReadEvents(dir)
-	if err != nil {
-		return nil, nil
-	}
-	events = slices.DeleteFunc(events, func(e rundir.Event) bool { return e.Loss == 0 })
-	every := max(1, len(events)/maxCurve)
-	for i := 0; i < len(events); i += every {
-		steps, losses = append(steps, float64(events[i].Step)), append(losses, float64(events[i].Loss))
-	}
-	return steps, losses
 }
 
 // commandTable has a row for each run of commands: the values of the grid and what

@@ -127,7 +127,7 @@ func (r *SweepRun) readCurve() {
 	l := logs.by[path]
 	logs.mu.Unlock()
 	if l == nil || l.size != info.Size() || !l.time.Equal(info.ModTime()) {
-		if l = readLog(r.Dir); l == nil {
+		if l = readLog(r.Dir, r.Foreign != nil && r.Foreign.Batch == 0); l == nil {
 			return
 		}
 		l.size, l.time = info.Size(), info.ModTime()
@@ -141,7 +141,8 @@ func (r *SweepRun) readCurve() {
 	r.Tokens, r.Losses, r.Stats, r.Spikes = l.tokens, l.losses, l.stats, l.spikes
 }
 
-func readLog(dir string) *runLog {
+// readLog reads a log; bySteps, of runs whose batch is not known, has the curve over steps.
+func readLog(dir string, bySteps bool) *runLog {
 	events, _, err := rundir.ReadEvents(dir)
 	if err != nil {
 		return nil
@@ -155,7 +156,11 @@ func readLog(dir string) *runLog {
 	events = slices.DeleteFunc(events, func(e rundir.Event) bool { return e.Step == 0 || e.Loss == 0 })
 	step := max(1, len(events)/maxCurve)
 	for i := 0; i < len(events); i += step {
-		l.tokens = append(l.tokens, float64(events[i].Tokens))
+		at := events[i].Tokens
+		if bySteps {
+			at = events[i].Step
+		}
+		l.tokens = append(l.tokens, float64(at))
 		l.losses = append(l.losses, float64(events[i].Loss))
 	}
 	return l

@@ -40,6 +40,10 @@ func (s Sweep) Groups() []Group {
 	for i := range s.Runs {
 		group := s.Runs[i].group()
 		name := group.Name
+		if part := s.Runs[i].Part; part != "" {
+			name += ", " + part
+			group.Name = name
+		}
 		g, ok := index[name]
 		if !ok {
 			g = len(out)

@@ -113,8 +113,8 @@ func sweepVerb() *Verb {
 		Doc: "Plans a run for every shape, horizon, seed and learning rate; nothing trains until it is started. A run that is there already is found, finished or not, " +
 			"and never trained twice. Training goes on when the screen is closed. The result is a table like a loaded one: curves and law take it while it grows. " +
 			"With schedule=wsd one stable run serves all horizons. The loss is that on held-out text. " +
-			"With command= another program trains: one for each combination of the values its placeholders name, in the environment and folder given, its log read while it grows. " +
-			"rule= trains every shape under a parametrization rule that scales from base=; lr is then η at the base.",
+			"rule= trains every shape under a parametrization rule that scales from base=; lr is then η at the base. " +
+			"With command= another program trains: one for each combination of the values its placeholders name, in the environment and folder given, its log read while it grows.",
 		Example: `proxies = sweep d_model=[32,64,128] lr=1e-3..1e-1 x5 tokens=205k`,
 		Result:  "sweep",
 		Params: append([]Param{

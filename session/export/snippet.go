@@ -1,47 +1,46 @@
 package export
 
 import (
-	"io"
+	"bytes"
+	"fmt"
 	"slices"
 
 	"github.com/etastar/etastar/mup/snippet"
 	"github.com/etastar/etastar/session"
 )
 
-// Trainers are the trainers that Snippet writes for: a transfer for those of
-// [session.SnippetNames], a prediction for those of [snippet.RateFormats].
+// Trainers lists what Snippet writes for: those of transfers, and those of predictions.
 func Trainers() []string {
-	names := session.SnippetNames()
-	for _, n := range snippet.RateFormats() {
-		if !slices.Contains(names, n) {
-			names = append(names, n)
+	list := session.SnippetNames()
+	for _, name := range snippet.RateFormats() {
+		if !slices.Contains(list, name) {
+			list = append(list, name)
 		}
 	}
-	return names
+	return list
 }
 
-// Snippet writes a value that is a prediction or a transfer as the configuration of a
-// trainer. Without a name it is the notebook's only one. An error for what is not there
-// is a *NoValue.
-func Snippet(w io.Writer, s *session.Session, name, trainer string) error {
+// Snippet writes a prediction or a transfer as a trainer reads it. The only one of a
+// notebook need not be named. An error for what is not there is a *NoValue.
+func Snippet(w *bytes.Buffer, s *session.Session, name, trainer string) error {
 	cells := s.Cells()
 	if name == "" {
 		for i := range cells {
 			switch current(&cells[i]).(type) {
-			case session.Transfer, session.Prediction:
+			case session.Prediction, session.Transfer:
 			default:
 				continue
 			}
-			if cells[i].Name == "" {
-				continue
+			switch {
+			case cells[i].Name == "":
+			case name != "":
+				return &NoValue{fmt.Sprintf("there are several predictions or transfers, %s and %s among them: name one with --value", name, cells[i].Name)}
+			default:
+				name = cells[i].Name
 			}
-			if name != "" {
-				return &NoValue{"the notebook has several predictions or transfers: name one with --value, " + name + " or " + cells[i].Name}
-			}
-			name = cells[i].Name
 		}
 		if name == "" {
-			return &NoValue{"the notebook has no named prediction or transfer: x = predict law N=… or x = transfer base=… target=… makes one"}
+			return &NoValue{"the notebook has no prediction or transfer with a name"}
 		}
 	}
 	c, err := chosen(cells, name)
@@ -50,19 +49,19 @@ func Snippet(w io.Writer, s *session.Session, name, trainer string) error {
 	}
 	var text string
 	switch v := current(c).(type) {
-	case session.Transfer:
-		text, err = v.Snippet(trainer)
 	case session.Prediction:
 		t := &v.Target
 		text, err = snippet.WriteRate(trainer, snippet.Rate{
 			LR: v.LR, Low: v.Low, High: v.High, Level: v.Level, N: t.N, D: t.D, Batch: t.B, Band: v.Band, Law: v.LawText, Warnings: v.Warnings,
 		})
+	case session.Transfer:
+		text, err = v.Snippet(trainer)
 	default:
-		return &NoValue{name + " holds " + article(c.Value.Type()) + ", neither a prediction nor a transfer"}
+		return &NoValue{fmt.Sprintf("%s holds %s: a snippet is written of a prediction or a transfer", name, article(c.Value.Type()))}
 	}
 	if err != nil {
-		return &NoValue{err.Error()}
+		return &NoValue{fmt.Sprintf("write %s for a trainer: %v", name, err)}
 	}
-	_, err = io.WriteString(w, text)
-	return err
+	w.WriteString(text)
+	return nil
 }

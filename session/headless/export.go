@@ -21,8 +21,8 @@ import (
 type Export struct {
 	Path     string
 	Format   string // "html", "md", "csv", "parquet", "json" or "snippet"
-	Snippet  string // of a snippet: one of export.Trainers
-	Value    string // the value to write: as CSV or Parquet, or its rows as JSON
+	Trainer  string // for "snippet": one of export.Trainers
+	Value    string // the value to write: as CSV, Parquet or a snippet, or its rows as JSON
 	Output   string // file to write; "" or "-": Out
 	Out, Err io.Writer
 	Timeout  time.Duration // 0: none
@@ -72,12 +72,12 @@ func (e Export) usage() error {
 	switch e.Format {
 	case "html", "md":
 		if e.Value != "" {
-			return fmt.Errorf("only CSV, Parquet and JSON write a single value: export it with one of them, or leave %q out", e.Value)
+			return fmt.Errorf("only CSV, Parquet, JSON and snippets write a single value: export it with one of them, or leave %q out", e.Value)
 		}
 	case "csv", "parquet", "json":
 	case "snippet":
-		if !slices.Contains(export.Trainers(), e.Snippet) {
-			return fmt.Errorf("snippet %q: there are %s", e.Snippet, strings.Join(export.Trainers(), ", "))
+		if !slices.Contains(export.Trainers(), e.Trainer) {
+			return fmt.Errorf("snippet %q: there are %s", e.Trainer, strings.Join(export.Trainers(), ", "))
 		}
 	default:
 		return fmt.Errorf("format %q: there are html, md, csv, parquet, json and snippet", e.Format)
@@ -97,7 +97,7 @@ func (e Export) render(w *bytes.Buffer, s *session.Session) error {
 		}
 		return export.JSON(w, s)
 	case "snippet":
-		return export.Snippet(w, s, e.Value, e.Snippet)
+		return export.Snippet(w, s, e.Value, e.Trainer)
 	case "parquet":
 		return export.Parquet(w, s, e.Value)
 	}
