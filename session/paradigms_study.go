@@ -62,7 +62,7 @@ func (r *ParadigmRow) measure(family []config.Run, loss losses) {
 	slices.SortFunc(runs, func(a, b fitting.Run) int { return cmp.Compare(a.LR, b.LR) })
 	r.line.Name = r.Name
 	for _, x := range runs {
-		r.line.X, r.line.Y = append(r.line.X, math.Log2(x.LR)), append(r.line.Y, x.Loss)
+		r.line.X, r.line.Y = append(r.line.X, x.LR), append(r.line.Y, x.Loss)
 		if x.LR == roundTo(r.LR, 4) {
 			r.Loss = x.Loss
 		}
@@ -197,7 +197,7 @@ func (p *Paradigms) Fields() (out []NamedNumber) {
 
 // Plots implements [Study]: the target's losses over η.
 func (p *Paradigms) Plots() []Plot {
-	out := Plot{Name: "loss of the target over log₂ η (of Transfer, the base's η)", XName: "log₂ η"}
+	out := Plot{Name: "loss of the target over η (of Transfer, the base's η)", XName: "η"}
 	for _, r := range p.Rows {
 		if len(r.line.X) > 0 {
 			out.Lines = append(out.Lines, r.line)

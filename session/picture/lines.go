@@ -14,7 +14,7 @@ import (
 // Lines are small pictures of lines side by side: one a module, say, with a line a step.
 type Lines struct{ Panels []LinesPanel }
 
-// LinesPanel is one of them.
+// LinesPanel is one of them, over a logarithmic x axis.
 type LinesPanel struct {
 	Title, XName string
 	Log          bool // a logarithmic y axis; what is not above 0 is left out
@@ -63,10 +63,10 @@ func linesFigure(l *Lines) (*figure, error) {
 	}, nil
 }
 
-// points are those of a line that can be drawn, y as it is drawn.
+// points are those of a line that can be drawn: ln x, and y as it is drawn.
 func (s *Line) points(log bool) (out [][2]float64) {
 	for i, x := range s.X {
-		y := s.Y[i]
+		x, y := math.Log(x), s.Y[i]
 		if log {
 			y = math.Log(y)
 		}
@@ -103,7 +103,7 @@ func (p *LinesPanel) put(c draw.Canvas) {
 	panel.Title.Text = fitText(st, printable(p.Title), c.Max.X-c.Min.X)
 	panel.X.Label.Text = printable(p.XName)
 	h, tick := c.Max.Y-c.Min.Y, panel.X.Tick.Label
-	panel.X.Tick.Marker = linearTicks(v.x0, v.x1, c.Max.X-c.Min.X, tick, 1, "")
+	panel.X.Tick.Marker = logTicks(v.x0, v.x1, c.Max.X-c.Min.X, tick, false, number.Sig)
 	panel.Y.Tick.Marker = linearTicks(v.y0, v.y1, h, tick, 1, "")
 	if p.Log {
 		panel.Y.Tick.Marker = logTicks(v.y0, v.y1, h, tick, true, number.Sig)
