@@ -106,6 +106,21 @@ func TestGPU(t *testing.T) {
 	}
 }
 
+// TestWidth: the notebook on widths says what its data say of the two exponents.
+func TestWidth(t *testing.T) {
+	v := opened(t, "width")
+	if n := v["all"].(session.Table).Table.Rows; n != 210 {
+		t.Errorf("%d runs, the notebook says 210", n)
+	}
+	for name, want := range map[string][3]float64{"moves": {-0.42, -0.67, -0.17}, "stays": {-0.12, -0.28, 0.04}} {
+		for _, c := range v[name].(session.Law).Coef {
+			if c.Name == "N" && (math.Abs(c.Value-want[0]) > 0.006 || math.Abs(c.Lo-want[1]) > 0.006 || math.Abs(c.Hi-want[2]) > 0.006) {
+				t.Errorf("%s: %+v, the notebook says %v", name, c, want)
+			}
+		}
+	}
+}
+
 // TestMeasured trains the smallest size again. Rounding differs between processors and
 // grows over a training run, the more the higher the learning rate.
 func TestMeasured(t *testing.T) {
