@@ -167,6 +167,9 @@ var signatures = []struct{ magic, message string }{
 // look refuses what is not text.
 func (f *inputFile) look() error {
 	head := f.head()
+	if _, err := f.text.Peek(headSize); f.packed && err != nil && !errors.Is(err, io.EOF) && (!f.lenient || len(head) == 0) {
+		return err
+	}
 	if len(head) == 0 {
 		return errors.New("the file is empty")
 	}
@@ -289,6 +292,9 @@ func (w *window) more(line int) error {
 			break
 		}
 		if err != nil {
+			if w.to > kept {
+				break // what was read comes first; the next call finds the error again
+			}
 			return underlying(err)
 		}
 	}
