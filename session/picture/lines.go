@@ -75,10 +75,13 @@ func linesFigure(l *Lines) (*figure, error) {
 	for i := 0; i < len(names); i += step {
 		entries = append(entries, entry{text: names[i], stroke: line(lineColor(i, len(names)), 1.6)})
 	}
-	columns := min(lineColumns, len(l.Panels))
+	columns, width := min(lineColumns, len(l.Panels)), 5.8
+	if l.Panels[0].Long {
+		width = 7.5
+	}
 	rows := (len(l.Panels) + columns - 1) / columns
 	return &figure{
-		width: 5.8 * float64(max(columns, 2)), height: min(4.6*float64(rows)+1.2, maxSize),
+		width: width * float64(max(columns, 2)), height: min(4.6*float64(rows)+1.2, maxSize),
 		draw: func(c draw.Canvas) {
 			c = legend(c, entries)
 			w, h := (c.Max.X-c.Min.X)/vg.Length(columns), (c.Max.Y-c.Min.Y)/vg.Length(rows)
