@@ -74,7 +74,7 @@ func bind(st *language.Statement) (*binding, *language.Error) {
 		if p := &verb.Params[i]; p.Required && !b.given[p.Name] {
 			return nil, &language.Error{
 				Span:    language.Span{Start: st.VerbSpan.Start, End: st.CodeEnd},
-				Message: fmt.Sprintf("%s needs %s", verb.Name, p.wants()),
+				Message: fmt.Sprintf("%s needs %s", verb.Name, p.missing()),
 				Hint:    "for example: " + firstLine(verb.Example),
 			}
 		}
@@ -257,6 +257,14 @@ func (p *Param) inRange(v language.Value, span language.Span) *language.Error {
 		return &language.Error{Span: span, Message: fmt.Sprintf("%s is at most %s, not %s", p.Name, plain(n.Max), v.Text)}
 	}
 	return nil
+}
+
+// missing says what is not there: by name, unless it stands without one.
+func (p *Param) missing() string {
+	if p.Position {
+		return p.wants()
+	}
+	return p.Name + "=, " + p.wants()
 }
 
 // wants says in words what the parameter takes.

@@ -34,7 +34,7 @@ func (s Sweep) LossLines() *picture.Lines {
 	out := &picture.Lines{}
 	for _, g := range groups {
 		p := picture.LinesPanel{
-			Title: g.Name, XName: s.Runs[g.Runs[0]].Unit(), YName: "loss", Counts: true, Long: true, Lines: make([]picture.Line, len(keys)),
+			Title: g.Name, XName: s.Runs[g.Runs[0]].Unit(), YName: "loss", Long: true, Lines: make([]picture.Line, len(keys)),
 		}
 		for i, k := range keys {
 			p.Lines[i].Name = k.name

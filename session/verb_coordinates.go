@@ -30,7 +30,7 @@ type Coordinate struct {
 	First   Slope // before the first update
 	Last    Slope // at the last step
 	Verdict string
-	widths  []PlotLine // a line a step, over log₂ of the width
+	widths  []PlotLine // a line a step, over the width
 }
 
 // Slope is that of ln mean |activation| in ln width, and in ln depth where depths differ,
@@ -169,7 +169,7 @@ func coordinates(s Sweep) *Coordinates {
 						sum, n = sum+r.Stats.At(m, "act_abs", k), n+1
 					}
 				}
-				line.X, line.Y = append(line.X, math.Log2(float64(w))), append(line.Y, sum/n)
+				line.X, line.Y = append(line.X, float64(w)), append(line.Y, sum/n)
 			}
 			c.widths = append(c.widths, line)
 		}
@@ -307,7 +307,7 @@ func (c *Coordinates) Plots() []Plot {
 	for _, m := range c.Modules {
 		out = append(out, Plot{
 			Name:  fmt.Sprintf("%s: mean |activation|, slope %s ± %s: %s", m.Module, number.Signed(m.Last.Width, 2), number.Fixed(m.Last.WidthSE, 2), m.Verdict),
-			Short: m.Module + "  " + number.Signed(m.Last.Width, 2), XName: "log₂ d_model", Log: true, Lines: m.widths,
+			Short: m.Module + "  " + number.Signed(m.Last.Width, 2), XName: "d_model", Log: true, Lines: m.widths,
 		})
 	}
 	return out

@@ -435,7 +435,7 @@ func (m *Modulewise) Fields() []NamedNumber {
 
 // Plots implements [Study]: ΔL over the factor, a line a group.
 func (m *Modulewise) Plots() []Plot {
-	p := Plot{Name: "ΔL over log₂ of the factor on the group's η", XName: "log₂ factor"}
+	p := Plot{Name: "ΔL over the factor on the group's η", XName: "factor"}
 	at := map[string]int{}
 	rows := slices.Clone(m.Rows)
 	slices.SortStableFunc(rows, func(a, b ModuleRow) int { return int(math.Copysign(1, a.Factor-b.Factor)) })
@@ -449,7 +449,7 @@ func (m *Modulewise) Plots() []Plot {
 			at[r.Group] = i
 			p.Lines = append(p.Lines, PlotLine{Name: r.Group})
 		}
-		p.Lines[i].X, p.Lines[i].Y = append(p.Lines[i].X, math.Log2(r.Factor)), append(p.Lines[i].Y, r.Delta)
+		p.Lines[i].X, p.Lines[i].Y = append(p.Lines[i].X, r.Factor), append(p.Lines[i].Y, r.Delta)
 	}
 	return []Plot{p}
 }

@@ -46,7 +46,7 @@ type Study interface {
 	Summary() string
 }
 
-// Plot is a picture of lines.
+// Plot is a picture of lines over a logarithmic x axis.
 type Plot struct {
 	Name, XName string
 	Short       string // the name where there is little room; "": Name

@@ -85,6 +85,6 @@ func drawPlots(m *Model, c *session.Cell, w, h int) []string {
 	for _, l := range p.Lines {
 		series = append(series, chart.Series{Name: oneLine(l.Name), X: l.X, Y: l.Y, Note: l.Note})
 	}
-	o := chart.LinesOptions{Theme: m.th.chart(), XName: p.XName, Log: p.Log, Legend: true}
+	o := chart.LinesOptions{Theme: m.th.chart(), XName: p.XName, LogX: true, Log: p.Log, Legend: true}
 	return append(out, picture(chart.Lines(series, o, w, h-1))...)
 }

@@ -25,7 +25,7 @@ func (checkStudy) Sheets() []session.Sheet {
 
 func (checkStudy) Plots() []session.Plot {
 	return []session.Plot{
-		{Name: "first picture", XName: "log₂ d_model", Lines: []session.PlotLine{{Name: "step 1", X: []float64{6, 7}, Y: []float64{1, 2}}}},
+		{Name: "first picture", XName: "d_model", Lines: []session.PlotLine{{Name: "step 1", X: []float64{64, 128}, Y: []float64{1, 2}}}},
 		{Name: "second picture", Log: true, Lines: []session.PlotLine{{Name: "step 9", X: []float64{6, 7}, Y: []float64{1, 2}}}},
 	}
 }

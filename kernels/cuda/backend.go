@@ -77,7 +77,7 @@ func (b *Backend) Name() string {
 		name += "/portable"
 	}
 	if b.blas != nil {
-		name += "/cublasLt " + driver.BLASVersion(b.blas.library.Version)
+		name += "/cublasLt " + driver.BLASVersion(b.blas.lt.Version)
 	}
 	return name
 }

@@ -9,17 +9,17 @@ import (
 // products is cuBLASLt with the algorithms that were chosen. It belongs to the device's
 // thread.
 type products struct {
-	library *driver.BLAS
-	plans   map[driver.Product]*driver.Matmul
+	lt    *driver.BLAS
+	plans map[driver.Product]*driver.Matmul
 }
 
 // openProducts returns nil where there is no cuBLASLt: nothing depends on it.
 func openProducts(c *driver.Context) *products {
-	library, err := c.OpenBLAS()
+	lt, err := c.OpenBLAS()
 	if err != nil {
 		return nil
 	}
-	return &products{library, map[driver.Product]*driver.Matmul{}}
+	return &products{lt, map[driver.Product]*driver.Matmul{}}
 }
 
 func (p *products) close() error {
@@ -29,7 +29,7 @@ func (p *products) close() error {
 	for _, m := range p.plans {
 		m.Close()
 	}
-	return p.library.Close()
+	return p.lt.Close()
 }
 
 func (p *products) plan(product driver.Product) (*driver.Matmul, error) {
@@ -39,7 +39,7 @@ func (p *products) plan(product driver.Product) (*driver.Matmul, error) {
 	if m := p.plans[product]; m != nil {
 		return m, nil
 	}
-	m, err := p.library.Plan(product)
+	m, err := p.lt.Plan(product)
 	if err == nil {
 		p.plans[product] = m
 	}

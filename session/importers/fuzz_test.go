@@ -60,7 +60,9 @@ func FuzzGzip(f *testing.F) {
 		f.Add(b.Bytes()[3:])
 		f.Add(append(b.Bytes()[3:], b.Bytes()...))
 	}
-	f.Fuzz(func(t *testing.T, content []byte) { _, _ = fuzzRead(t, append([]byte(gzipMagic+"\x08"), content...), Options{}) })
+	f.Fuzz(func(t *testing.T, content []byte) {
+		_, _ = fuzzRead(t, append([]byte(gzipMagic+"\x08"), content...), Options{})
+	})
 }
 
 func FuzzCSV(f *testing.F) {

@@ -17,14 +17,14 @@ import (
 // Lines are small pictures of lines side by side: one a module, say, with a line a step.
 type Lines struct{ Panels []LinesPanel }
 
-// LinesPanel is one of them.
+// LinesPanel is one of them, over a logarithmic x axis.
 type LinesPanel struct {
 	Title, XName string
 	YName        string // said of a point, "loss"
 	Log          bool   // a logarithmic y axis; what is not above 0 is left out
-	Counts       bool   // X counts something, tokens or steps
-	// Long lines are curves over many points: no dots on them, and the y axis leaves out
-	// what stands far above the rest, such as the losses of the first steps.
+	// Long lines are curves over many tokens or steps: the x axis is linear, they have no
+	// dots, and the y axis leaves out what stands far above the rest, such as the losses of
+	// the first steps.
 	Long  bool
 	Lines []Line
 }
@@ -59,11 +59,12 @@ func lineColor(i, n int) color.NRGBA {
 func linesFigure(l *Lines) (*figure, error) {
 	var names []string
 	drawable := false
-	for _, p := range l.Panels {
-		for i, s := range p.Lines {
-			drawable = drawable || len(s.points(p.Log)) > 0
+	for k := range l.Panels {
+		p := &l.Panels[k]
+		for i := range p.Lines {
+			drawable = drawable || len(p.points(&p.Lines[i])) > 0
 			if i >= len(names) {
-				names = append(names, printable(s.Name))
+				names = append(names, printable(p.Lines[i].Name))
 			}
 		}
 	}
@@ -75,13 +76,13 @@ func linesFigure(l *Lines) (*figure, error) {
 	for i := 0; i < len(names); i += step {
 		entries = append(entries, entry{text: names[i], stroke: line(lineColor(i, len(names)), 1.6)})
 	}
-	columns, width := min(lineColumns, len(l.Panels)), 5.8
+	columns, width, height := min(lineColumns, len(l.Panels)), 5.8, 4.6
 	if l.Panels[0].Long {
-		width = 7.5
+		width, height = 7.5, 6
 	}
 	rows := (len(l.Panels) + columns - 1) / columns
 	return &figure{
-		width: width * float64(max(columns, 2)), height: min(4.6*float64(rows)+1.2, maxSize),
+		width: width * float64(max(columns, 2)), height: min(height*float64(rows)+1.2, maxSize),
 		draw: func(c draw.Canvas) {
 			c = legend(c, entries)
 			w, h := (c.Max.X-c.Min.X)/vg.Length(columns), (c.Max.Y-c.Min.Y)/vg.Length(rows)
@@ -97,11 +98,14 @@ func linesFigure(l *Lines) (*figure, error) {
 	}, nil
 }
 
-// points are those of a line that can be drawn, y as it is drawn.
-func (s *Line) points(log bool) (out [][2]float64) {
-	for i, x := range s.X {
-		y := s.Y[i]
-		if log {
+// points are those of a line that can be drawn, x and y as they are drawn.
+func (p *LinesPanel) points(l *Line) (out [][2]float64) {
+	for i, x := range l.X {
+		y := l.Y[i]
+		if !p.Long {
+			x = math.Log(x)
+		}
+		if p.Log {
 			y = math.Log(y)
 		}
 		if finite(x) && finite(y) {
@@ -116,7 +120,7 @@ func (p *LinesPanel) put(c draw.Canvas, lines int) {
 	v := view{math.Inf(1), math.Inf(-1), math.Inf(1), math.Inf(-1)}
 	var heights []float64
 	for i := range p.Lines {
-		for _, q := range p.Lines[i].points(p.Log) {
+		for _, q := range p.points(&p.Lines[i]) {
 			v.x0, v.x1, v.y0, v.y1 = min(v.x0, q[0]), max(v.x1, q[0]), min(v.y0, q[1]), max(v.y1, q[1])
 			heights = append(heights, q[1])
 		}
@@ -147,8 +151,8 @@ func (p *LinesPanel) put(c draw.Canvas, lines int) {
 	panel.Title.Text = fitText(st, printable(p.Title), c.Max.X-c.Min.X)
 	panel.X.Label.Text = printable(p.XName)
 	h, tick := c.Max.Y-c.Min.Y, panel.X.Tick.Label
-	panel.X.Tick.Marker = linearTicks(v.x0, v.x1, c.Max.X-c.Min.X, tick, 1, "")
-	if p.Counts {
+	panel.X.Tick.Marker = logTicks(v.x0, v.x1, c.Max.X-c.Min.X, tick, false, number.Sig)
+	if p.Long {
 		panel.X.Tick.Marker = countTicks(v.x0, v.x1, c.Max.X-c.Min.X, tick)
 	}
 	panel.Y.Tick.Marker = linearTicks(v.y0, v.y1, h, tick, 1, "")
@@ -161,7 +165,7 @@ func (p *LinesPanel) put(c draw.Canvas, lines int) {
 		if p.Long {
 			st.Width = vg.Points(0.9)
 		}
-		panel.Add(polyline(p.Lines[i].points(p.Log), st, !p.Long), drawing(p.sayLine(&p.Lines[i])))
+		panel.Add(polyline(p.points(&p.Lines[i]), st, !p.Long), drawing(p.sayLine(&p.Lines[i])))
 	}
 	panel.put(c)
 }
@@ -172,14 +176,14 @@ const maxSaid = 60
 // sayLine notes what the points of a line say; of many, evenly chosen ones and the last.
 func (p *LinesPanel) sayLine(l *Line) drawing {
 	return func(c draw.Canvas, pl *plot.Plot) {
-		points := l.points(p.Log)
+		points := p.points(l)
 		tx, ty := pl.Transforms(&c)
 		n := min(len(points), maxSaid)
 		for k := range n {
 			q := points[(len(points)-1)*k/max(n-1, 1)]
-			x, y := number.Sig(q[0], 4), q[1]
-			if p.Counts {
-				x = number.SI(q[0])
+			x, y := number.SI(q[0]), q[1]
+			if !p.Long {
+				x = number.Sig(math.Exp(q[0]), 4)
 			}
 			if p.Log {
 				y = math.Exp(y)

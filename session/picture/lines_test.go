@@ -13,7 +13,7 @@ func TestLines(t *testing.T) {
 	l := &Lines{}
 	for _, m := range []string{"embedding", "head", "mlp_down", "residual"} {
 		l.Panels = append(l.Panels, LinesPanel{
-			Title: m + ": flat", XName: "log₂ d_model", Log: true,
+			Title: m + ": flat", XName: "d_model", Log: true,
 			Lines: []Line{{"step 1", []float64{6, 7, 8}, []float64{1, 2, math.NaN()}}, {"step 10", []float64{6, 7, 8}, []float64{0, math.Inf(1), 3}}},
 		})
 	}

@@ -238,7 +238,7 @@ func TestBoxOfAnyData(t *testing.T) {
 			checkBox(t, Comparison(nastyComparison(t), ComparisonOptions{style}, w, h), w, h)
 		case 5:
 			checkBox(t, Lines(nastySeries(t), LinesOptions{
-				style, names.Draw(t, "x"), rapid.Bool().Draw(t, "log"), rapid.Bool().Draw(t, "rates"), cursor, selected, anyNumber(t, "last"),
+				style, names.Draw(t, "x"), rapid.Bool().Draw(t, "log"), rapid.Bool().Draw(t, "rates"), cursor, selected, anyNumber(t, "last"), rapid.Bool().Draw(t, "log x"),
 			}, w, h), w, h)
 		case 6:
 			checkBox(t, DrawTrace(nastyTrace(t), TraceOptions{

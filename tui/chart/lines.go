@@ -32,6 +32,7 @@ type LinesOptions struct {
 	// Last is the share of the x axis shown, from its end: 0.5 is the second half of
 	// what there is; 0, or anything not inside (0, 1), all of it.
 	Last float64
+	LogX bool // a logarithmic x axis, of numbers above 0
 }
 
 // The legend of loss curves.
@@ -54,6 +55,9 @@ func drawLines(cv canvas, series []Series, o LinesOptions) {
 	seen := false
 	for i := range series {
 		raw[i] = series[i].clean()
+		if o.LogX {
+			raw[i] = overLogs(raw[i])
+		}
 		pts[i] = raw[i]
 		if o.Log {
 			pts[i] = logs(raw[i])
@@ -90,7 +94,11 @@ func drawLines(cv canvas, series []Series, o LinesOptions) {
 	if o.Rates && !o.Log {
 		win.y0 = 0
 	}
-	f := newFrame(plot, win, axes{x: countAxis, y: o.axisY()})
+	axis := countAxis
+	if o.LogX {
+		axis = logAxis(number.Sig)
+	}
+	f := newFrame(plot, win, axes{x: axis, y: o.axisY()})
 	graph := func(i int) { f.graph(resample(pts[i], win.x0, win.x1, f.p.w+1), o.pen(i), o.stroke(i)) }
 	for i := range pts {
 		if i != o.Picked-1 {
@@ -115,6 +123,17 @@ func (f frame) nameX(c canvas, name string) {
 			return
 		}
 	}
+}
+
+// overLogs are the points with ln x for x; those at 0 or below are left out.
+func overLogs(pts []xy) []xy {
+	var out []xy
+	for _, p := range pts {
+		if p.x > 0 {
+			out = append(out, xy{math.Log(p.x), p.y})
+		}
+	}
+	return out
 }
 
 // logs are the points with ln y for y.

@@ -9,7 +9,7 @@ import (
 // BLAS is cuBLASLt on a device, opened in its context. Its products are the same to the
 // bit on one card with one version of the library.
 type BLAS struct {
-	library
+	file    library
 	Version int // as the library says it: 130101 is 13.1.1
 
 	handle uintptr
@@ -38,8 +38,8 @@ func (c *Context) OpenBLAS() (*BLAS, error) {
 	if err != nil {
 		return nil, &MissingError{Library: found[0], Tried: []string{reason(err)}}
 	}
-	b := &BLAS{library: library{h, found[0]}}
-	if err := b.bind([]entry{
+	b := &BLAS{file: library{h, found[0]}}
+	if err := b.file.bind([]entry{
 		{&b.api.create, "cublasLtCreate", false},
 		{&b.api.destroy, "cublasLtDestroy", false},
 		{&b.api.version, "cublasLtGetVersion", false},
@@ -65,14 +65,14 @@ func (c *Context) OpenBLAS() (*BLAS, error) {
 
 // Close gives the library back; no product of it may be under way.
 func (b *BLAS) Close() error {
-	return errors.Join(b.check(call(b.api.destroy, b.handle), "closing it"), closeLibrary(b.library.handle))
+	return errors.Join(b.check(call(b.api.destroy, b.handle), "closing it"), closeLibrary(b.file.handle))
 }
 
 func (b *BLAS) check(status uintptr, doing string, args ...any) error {
 	if int32(status) == 0 {
 		return nil
 	}
-	return fmt.Errorf("cuBLASLt %s: %s: status %d", b.path, fmt.Sprintf(doing, args...), int32(status))
+	return fmt.Errorf("cuBLASLt %s: %s: status %d", b.file.path, fmt.Sprintf(doing, args...), int32(status))
 }
 
 // Product is C = Alpha·op(A)·op(B) [M,N] over K, or += with Add: row-major, row lengths in
@@ -199,7 +199,7 @@ func (b *BLAS) Plan(p Product) (m *Matmul, err error) {
 		return nil, err
 	}
 	if found == 0 || best.state != 0 {
-		return nil, fmt.Errorf("cuBLASLt %s has no algorithm for %+v", b.path, p)
+		return nil, fmt.Errorf("cuBLASLt %s has no algorithm for %+v", b.file.path, p)
 	}
 	*(*[8]uint64)(unsafe.Pointer(&page[matmulAlgorithm])) = best.algorithm
 	*(*float32)(unsafe.Pointer(&page[matmulAlpha])) = p.Alpha
