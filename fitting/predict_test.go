@@ -218,8 +218,10 @@ func TestWindowWithoutLaw(t *testing.T) {
 func TestWindowWarningsAreShort(t *testing.T) {
 	const few = "law power: 2 cells with a vertex for 3 coefficients (C, N, D): train more cells, pin a coefficient, or use a form with fewer; 5 of 7 cells left out: N=1e8 (no curve)"
 	p := &Prediction{LR: 1e-3, Windows: []WindowShift{
-		{Window: Window{Kind: WindowK, K: 2}, Err: few}, {Window: Window{Kind: WindowPct, Pct: 1}, Err: "law power: no cell with a vertex; 7 of 7 cells left out"},
-		{Window: Window{Kind: WindowK, K: 3}, Err: few}, {Window: Window{Kind: WindowPct, Pct: 2}, LnLR: math.Log(1e-3)},
+		{Window: Window{Kind: WindowK, K: 2}, Err: few},
+		{Window: Window{Kind: WindowPct, Pct: 1}, Err: "law power: no cell with a vertex; 7 of 7 cells left out"},
+		{Window: Window{Kind: WindowK, K: 3}, Err: few},
+		{Window: Window{Kind: WindowPct, Pct: 2}, LnLR: math.Log(1e-3)},
 	}}
 	want := []string{
 		"windows 2 and 3 are left out of the interval: 2 cells with a vertex for 3 coefficients",

@@ -21,12 +21,32 @@ const wandbSample = "wandb_log/run-20250103_000000-ghi/run-ghi.wandb"
 
 // samples are a file of every format that is a file.
 var samples = []struct{ file, format string }{
-	{"sweep.csv", "csv"}, {"blocks.csv", "csv"}, {"german.csv", "csv"}, {"results.tsv", "tsv"}, {"runs.jsonl", "jsonl"}, {"array.json", "jsonl"},
-	{"trainer_state.json", "trainer_state"}, {"megatron.out", "megatron"}, {"nanogpt.log", "nanogpt"}, {"llmc_main.log", "llmc"}, {"modded.txt", "modded-nanogpt"},
-	{"ray/PPO_0/result.json", "raytune"}, {"ray/PPO_0/progress.csv", "raytune_csv"}, {"optuna.csv", "optuna"}, {"wandb_chart.csv", "wandb_chart"},
-	{"wandb_history.csv", "wandb_history"}, {"wandb_runs.csv", "wandb_runs"}, {"algoperf/measurements.csv", "algoperf"}, {"hydra.yaml", "yaml"}, {"notes.md", "markdown"},
+	{"sweep.csv", "csv"},
+	{"blocks.csv", "csv"},
+	{"german.csv", "csv"},
+	{"results.tsv", "tsv"},
+	{"runs.jsonl", "jsonl"},
+	{"array.json", "jsonl"},
+	{"trainer_state.json", "trainer_state"},
+	{"megatron.out", "megatron"},
+	{"nanogpt.log", "nanogpt"},
+	{"llmc_main.log", "llmc"},
+	{"modded.txt", "modded-nanogpt"},
+	{"ray/PPO_0/result.json", "raytune"},
+	{"ray/PPO_0/progress.csv", "raytune_csv"},
+	{"optuna.csv", "optuna"},
+	{"wandb_chart.csv", "wandb_chart"},
+	{"wandb_history.csv", "wandb_history"},
+	{"wandb_runs.csv", "wandb_runs"},
+	{"algoperf/measurements.csv", "algoperf"},
+	{"hydra.yaml", "yaml"},
+	{"notes.md", "markdown"},
 	{"opencompass.csv", "opencompass"},
-	{"events.out.tfevents.1700000000.host.1.0", "tensorboard"}, {wandbSample, "wandb_log"}, {"runs.parquet", "parquet"}, {"optuna.db", "sqlite"}, {"mlflow.db", "sqlite"},
+	{"events.out.tfevents.1700000000.host.1.0", "tensorboard"},
+	{wandbSample, "wandb_log"},
+	{"runs.parquet", "parquet"},
+	{"optuna.db", "sqlite"},
+	{"mlflow.db", "sqlite"},
 }
 
 func sampleOf(t *testing.T, name string) []byte {
@@ -201,15 +221,35 @@ func TestEndlessLine(t *testing.T) {
 	})
 }
 
+// So is a text that never ends within a record.
+func TestEndlessText(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 70 MB a format")
+	}
+	endless := strings.Repeat("0123456789", 7<<20)
+	for name, before := range map[string]string{
+		"x.jsonl": "{\"loss\": 1}\n{\"loss\": 2, \"name\": \"", "x.json": "[{\"loss\": 1}, {\"name\": \"", "x.csv": "name,loss\na,1\n\"", "config.yaml": "lr: 1\nname: \"",
+		"trainer_state.json": "{\"log_history\": [{\"step\": 1, \"loss\": 2, \"name\": \"", "x.md": "| name | loss |\n|---|---|\n| ",
+	} {
+		path := file(t, name, before+endless)
+		_, err := Read(t.Context(), path, Options{})
+		refused(t, path, err, "the record is longer than 64 MiB", "is larger than", "a value is longer than")
+	}
+}
+
 // Nesting without end is refused with its place.
 func TestEndlessNesting(t *testing.T) {
 	const deep = 1_000_000
 	for _, tt := range []struct{ name, format, before, open, after string }{
-		{"x.jsonl", "", "{\"loss\": 1}\n{\"a\": ", `{"a":`, ""}, {"x.json", "", `[{"a": `, "[", ""}, {"x.json", "", "", "[", ""},
+		{"x.jsonl", "", "{\"loss\": 1}\n{\"a\": ", `{"a":`, ""},
+		{"x.json", "", `[{"a": `, "[", ""},
+		{"x.json", "", "", "[", ""},
 		{"result.json", "raytune", `{"training_iteration": 1, "config": `, `{"a":`, ""},
 		{"trainer_state.json", "trainer_state", `{"log_history": [{"step": 1, "loss": 2, "a": `, "[", ""},
 		{"trainer_state.json", "trainer_state", `{"a": `, `{"a":`, `, "log_history": []`},
-		{"config.yaml", "yaml", "lr: 1\na: ", "[", ""}, {"config.yaml", "yaml", "lr: 1\na: ", "{a: ", ""}, {"config.yaml", "yaml", "", "- ", ""},
+		{"config.yaml", "yaml", "lr: 1\na: ", "[", ""},
+		{"config.yaml", "yaml", "lr: 1\na: ", "{a: ", ""},
+		{"config.yaml", "yaml", "", "- ", ""},
 	} {
 		path := file(t, tt.name, tt.before+strings.Repeat(tt.open, deep)+tt.after)
 		_, err := Read(t.Context(), path, Options{Format: tt.format})
@@ -293,7 +333,7 @@ func TestUnreadable(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := Read(t.Context(), loop, Options{})
-		refused(t, loop, err, "symbolic links")
+		refused(t, loop, err, "too many")
 		path := file(t, name, string(content))
 		if os.Geteuid() == 0 {
 			return // root may read everything

@@ -165,7 +165,7 @@ func (p *LinesPanel) put(c draw.Canvas, lines int) {
 		if p.Long {
 			st.Width = vg.Points(0.9)
 		}
-		panel.Add(polyline(p.points(&p.Lines[i]), st, !p.Long), drawing(p.sayLine(&p.Lines[i])))
+		panel.Add(polyline(p.points(&p.Lines[i]), st, !p.Long), p.sayLine(&p.Lines[i]))
 	}
 	panel.put(c)
 }
