@@ -30,8 +30,13 @@ func plotVerb() *Verb {
 	}
 }
 
+var errNoLosses = errors.New("none of the sweep's runs has a loss yet")
+
 func runPlot(c *Call) (Value, error) {
 	p := Picture{Of: c.Input("of"), Cell: -1, Width: c.Number("width"), Height: c.Number("height")}
+	if v, ok := p.Of.(Sweep); ok && len(v.LossLines().Panels) == 0 {
+		return nil, errNoLosses
+	}
 	if t, ok := c.Input("target").(Prediction); ok {
 		p.Target = t.Prediction
 	}
@@ -74,7 +79,7 @@ func (p Picture) Draw(format string, said bool) ([]byte, error) {
 	case Sweep:
 		lines := v.LossLines()
 		if len(lines.Panels) == 0 {
-			return nil, errors.New("none of the sweep's runs has a loss yet")
+			return nil, errNoLosses
 		}
 		of = lines
 	default:
