@@ -120,7 +120,7 @@ func pooled(laws []*Law, t Target, o PredictOptions) (x []float64, warnings []st
 		}
 		theta, again, err := l.Bootstrap(share, o.Seed+uint64(i))
 		if err != nil {
-			warnings = append(warnings, fmt.Sprintf("window %v is left out of the interval: %v", l.Curves.Options.Window, err))
+			warnings = append(warnings, noWindow([]string{l.Curves.Options.Window.String()}, clause(err.Error())))
 			continue
 		}
 		skipped += again

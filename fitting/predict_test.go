@@ -3,6 +3,7 @@ package fitting
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -210,6 +211,27 @@ func TestWindowWithoutLaw(t *testing.T) {
 	}
 	if len(p.Warnings) != 1 || !strings.HasPrefix(p.Warnings[0], "window 1e-06% is left out of the interval") {
 		t.Errorf("warnings %q", p.Warnings)
+	}
+}
+
+// A window without a law is said in one clause; the reason in full stays with the window.
+func TestWindowWarningsAreShort(t *testing.T) {
+	const few = "law power: 2 cells with a vertex for 3 coefficients (C, N, D): train more cells, pin a coefficient, or use a form with fewer; 5 of 7 cells left out: N=1e8 (no curve)"
+	p := &Prediction{LR: 1e-3, Windows: []WindowShift{
+		{Window: Window{Kind: WindowK, K: 2}, Err: few},
+		{Window: Window{Kind: WindowPct, Pct: 1}, Err: "law power: no cell with a vertex; 7 of 7 cells left out"},
+		{Window: Window{Kind: WindowK, K: 3}, Err: few},
+		{Window: Window{Kind: WindowPct, Pct: 2}, LnLR: math.Log(1e-3)},
+	}}
+	want := []string{
+		"windows 2 and 3 are left out of the interval: 2 cells with a vertex for 3 coefficients",
+		"window 1% is left out of the interval: no cell with a vertex",
+	}
+	if got := windowWarnings(p); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if p.Windows[0].Err != few {
+		t.Error("the reason is lost")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // windowsDiffer is the spread of ln η* over windows that is worth a word: the
@@ -95,18 +96,49 @@ func (l *Law) batchWarnings(p *Prediction, t Target) []string {
 func windowWarnings(p *Prediction) []string {
 	var out []string
 	lo, hi := math.Log(p.LR), math.Log(p.LR)
+	var reasons []string
+	without := map[string][]string{} // windows by why they have no law
 	for _, w := range p.Windows {
 		if w.Err != "" {
-			out = append(out, fmt.Sprintf("window %v is left out of the interval: %s", w.Window, w.Err))
+			why := clause(w.Err)
+			if without[why] == nil {
+				reasons = append(reasons, why)
+			}
+			without[why] = append(without[why], w.Window.String())
 			continue
 		}
 		lo, hi = math.Min(lo, w.LnLR), math.Max(hi, w.LnLR)
+	}
+	for _, why := range reasons {
+		out = append(out, noWindow(without[why], why))
 	}
 	if hi-lo > windowsDiffer {
 		out = slices.Insert(out, 0, fmt.Sprintf("the choice of window alone moves η* between %s and %s",
 			FormatLR(math.Exp(lo)), FormatLR(math.Exp(hi))))
 	}
 	return out
+}
+
+// noWindow says that windows are not in the interval.
+func noWindow(windows []string, why string) string {
+	if len(windows) == 1 {
+		return "window " + windows[0] + " is left out of the interval: " + why
+	}
+	return "windows " + listed(windows) + " are left out of the interval: " + why
+}
+
+// clause is what an error of a law says first: not which law, what else is wrong, or
+// what to do. WindowShift.Err has all of it.
+func clause(err string) string {
+	if rest, ok := strings.CutPrefix(err, "law "); ok {
+		if _, why, ok := strings.Cut(rest, ": "); ok {
+			err = why
+		}
+	}
+	for _, end := range []string{"; ", ": ", " ("} {
+		err, _, _ = strings.Cut(err, end)
+	}
+	return err
 }
 
 // fitWarnings are about the law itself.

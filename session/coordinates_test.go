@@ -59,7 +59,7 @@ func TestCoordinateCheck(t *testing.T) {
 	if a, b := mup["head"].First.Width, sp["head"].First.Width; math.Abs(a+0.5) > 0.1 || math.Abs(b-0.5) > 0.1 {
 		t.Errorf("untrained logits: slopes %v and %v, want −½ and ½", a, b)
 	}
-	if m := mup["embedding"]; len(m.widths) < 3 || len(m.widths[0].X) != 4 || m.widths[0].X[0] != 6 {
+	if m := mup["embedding"]; len(m.widths) < 3 || len(m.widths[0].X) != 4 || m.widths[0].X[0] != 64 {
 		t.Errorf("lines of the embedding: %+v", m.widths)
 	}
 	if x, err := Field(cell(t, s, "mup").Value, "flat"); err != nil || x != 10 {

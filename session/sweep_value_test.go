@@ -3,6 +3,7 @@ package session
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/etastar/etastar/trainer/config"
@@ -43,6 +44,41 @@ func TestRates(t *testing.T) {
 	}
 	if x, _ := (&SweepRun{}).Rates(); x != nil {
 		t.Errorf("no schedule has %v", x)
+	}
+}
+
+// TestLossLines: a panel a shape, a line a learning rate at one place of all panels; what
+// was not trained is left out.
+func TestLossLines(t *testing.T) {
+	run := func(width int, lr float64, losses ...float64) SweepRun {
+		r := SweepRun{Config: config.Default(config.Dense(width, 1, 256, 16), lr).For(4096), Losses: losses}
+		for i := range losses {
+			r.Tokens = append(r.Tokens, float64(i+1)*1000)
+		}
+		return r
+	}
+	s := Sweep{Runs: []SweepRun{run(8, 2e-3, 5, 4), run(8, 1e-3, 5, 3), run(16, 1e-3, 6, 5, 4), run(16, 4e-3), run(32, 1e-3)}}
+	l := s.LossLines()
+	if len(l.Panels) != 2 {
+		t.Fatalf("%d panels", len(l.Panels))
+	}
+	var names []string
+	for _, x := range l.Panels[1].Lines {
+		names = append(names, x.Name)
+	}
+	a, b := l.Panels[0], l.Panels[1]
+	if !slices.Equal(names, []string{"η 1e-3", "η 2e-3", "η 4e-3"}) || !slices.Equal(a.Lines[0].Y, []float64{5, 3}) || !slices.Equal(a.Lines[1].Y, []float64{5, 4}) ||
+		!slices.Equal(b.Lines[0].X, []float64{1000, 2000, 3000}) || len(b.Lines[1].X) > 0 || a.XName != "tokens" {
+		t.Errorf("%v, %+v, %+v", names, a, b)
+	}
+	for format, magic := range map[string]string{"svg": "<?xml", "png": "\x89PNG"} {
+		data, err := Picture{Of: s, Cell: -1, Width: 18, Height: 12}.Draw(format, false)
+		if err != nil || !strings.HasPrefix(string(data), magic) {
+			t.Errorf("%s: %.20q, %v", format, data, err)
+		}
+	}
+	if _, err := (Picture{Of: Sweep{Runs: s.Runs[4:]}, Cell: -1, Width: 18, Height: 12}).Draw("svg", false); err == nil || !strings.Contains(err.Error(), "has a loss yet") {
+		t.Error(err)
 	}
 }
 

@@ -22,7 +22,7 @@ func loadVerb() *Verb {
 		Name:    "load",
 		Summary: "read a sweep from a file or a folder of runs",
 		Doc: "Reads tables (CSV, TSV, JSON lines, Markdown, Parquet, SQLite; exports of W&B and Ray Tune; databases of Optuna and MLflow; summaries of OpenCompass), training logs (W&B, TensorBoard, Hugging Face Trainer, Megatron-LM, " +
-			"nanoGPT, llm.c) and folders of runs (of MLflow too), found by content. It finds the columns for N, D, learning rate, " +
+			"nanoGPT, llm.c) and folders of runs (of MLflow too), found by content; text compressed with gzip is read as it is. It finds the columns for N, D, learning rate, " +
 			"batch and loss by their usual names and says what it took for what; a parameter overrides that with another column or with an " +
 			"expression over columns. Blank cells are unknown; NaN and inf in the loss mean that the run diverged. " +
 			"A folder of runs becomes a table with a row for each: its configuration, and of its curve what final= says.",

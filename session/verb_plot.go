@@ -13,13 +13,13 @@ import (
 func plotVerb() *Verb {
 	return &Verb{
 		Name:    "plot",
-		Summary: "draw curves, a law, a prediction or a comparison",
+		Summary: "draw curves, a law, a prediction, a comparison or the losses of a sweep",
 		Doc: "Draws in the terminal, and to a PNG or SVG file when one is named. The file is written again whenever what it shows changes, " +
 			"once the notebook is quiet.",
 		Example: `plot law "law.png" target=target`,
 		Result:  "picture",
 		Params: []Param{
-			{Name: "of", Doc: "what to draw", Input: []string{"curves", "law", "prediction", "comparison"}, Position: true, Required: true},
+			{Name: "of", Doc: "what to draw", Input: []string{"curves", "law", "prediction", "comparison", "sweep"}, Position: true, Required: true},
 			{Name: "file", Doc: "a .png or .svg file, from the notebook's folder", File: true, Position: true},
 			{Name: "target", Doc: "a prediction to draw into a law", Input: []string{"prediction"}},
 			{Name: "cell", Doc: "one cell of the curves, by its label or its number from 1", Number: &NumberSpec{Min: 1, Integer: true}, String: true},
@@ -30,8 +30,13 @@ func plotVerb() *Verb {
 	}
 }
 
+var errNoLosses = errors.New("none of the sweep's runs has a loss yet")
+
 func runPlot(c *Call) (Value, error) {
 	p := Picture{Of: c.Input("of"), Cell: -1, Width: c.Number("width"), Height: c.Number("height")}
+	if v, ok := p.Of.(Sweep); ok && len(v.LossLines().Panels) == 0 {
+		return nil, errNoLosses
+	}
 	if t, ok := c.Input("target").(Prediction); ok {
 		p.Target = t.Prediction
 	}
@@ -59,8 +64,8 @@ func runPlot(c *Call) (Value, error) {
 	return p, nil
 }
 
-// Draw renders the picture in a file format ("png" or "svg").
-func (p Picture) Draw(format string) ([]byte, error) {
+// Draw renders the picture in a file format ("png" or "svg"); said is of picture.Options.
+func (p Picture) Draw(format string, said bool) ([]byte, error) {
 	var of any
 	switch v := p.Of.(type) {
 	case Curves:
@@ -71,10 +76,16 @@ func (p Picture) Draw(format string) ([]byte, error) {
 		of = v.Prediction
 	case Comparison:
 		of = v.Comparison
+	case Sweep:
+		lines := v.LossLines()
+		if len(lines.Panels) == 0 {
+			return nil, errNoLosses
+		}
+		of = lines
 	default:
 		return nil, fmt.Errorf("cannot draw %s", article(p.Of.Type()))
 	}
-	return picture.Draw(of, format, picture.Options{Width: p.Width, Height: p.Height, Cell: p.Cell + 1, Target: p.Target})
+	return picture.Draw(of, format, picture.Options{Width: p.Width, Height: p.Height, Cell: p.Cell + 1, Target: p.Target, Said: said})
 }
 
 // DrawPictures writes the files of every plot whose result is new. It does nothing
@@ -102,7 +113,7 @@ func (s *Session) DrawPictures() error {
 	s.mu.Unlock()
 	var failed []error
 	for _, d := range due {
-		data, err := d.picture.Draw(d.picture.Format)
+		data, err := d.picture.Draw(d.picture.Format, false)
 		if err == nil {
 			err = atomicfile.Write(d.picture.File, data, nil)
 		}

@@ -90,6 +90,11 @@ func (m *Model) predictionText(p *fitting.Prediction, w int) []string {
 		}
 	}
 	row("windows", strings.Join(win, "   "))
+	for _, s := range p.Windows {
+		if s.Err != "" {
+			row("window "+s.Window.String(), "no law: "+s.Err)
+		}
+	}
 	for _, s := range p.Warnings {
 		for i, l := range wrap(oneLine(s), max(w-2, 1)) {
 			mark := t.warn.Render("⚠ ")

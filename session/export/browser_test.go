@@ -1,6 +1,7 @@
 package export
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
@@ -8,8 +9,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/trainer/config"
 )
 
 // browser is a Chromium, where there is one.
@@ -42,6 +49,17 @@ func rendered(t *testing.T, page string) string {
 	return out.String()
 }
 
+// drive runs a script on a page, allowed by its hash, and returns the parts of the title
+// that it sets.
+func drive(t *testing.T, page, script string) []string {
+	t.Helper()
+	sum := sha256.Sum256([]byte(script))
+	driven := strings.Replace(page, "script-src '", "script-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"' '", 1)
+	driven = strings.Replace(driven, "</body>", "<script>"+script+"</script></body>", 1)
+	title := regexp.MustCompile(`(?s)<title>(.*?)</title>`).FindStringSubmatch(rendered(t, driven))[1]
+	return strings.Split(title, "|")
+}
+
 // The page works in a real browser: its script runs under its own policy, the pictures
 // zoom and move, and a script of someone else does not run.
 func TestPageInBrowser(t *testing.T) {
@@ -63,13 +81,9 @@ svg.dispatchEvent(new WheelEvent("wheel", {deltaY: -1, clientX: 200, clientY: 20
 svg.dispatchEvent(new WheelEvent("wheel", {deltaY: -1, ctrlKey: true, clientX: 200, clientY: 200, cancelable: true})); seen.push(svg.getAttribute("viewBox"));
 button("show all").click(); seen.push(svg.getAttribute("viewBox"));
 document.title = seen.join("|");`
-	sum := sha256.Sum256([]byte(driver))
-	driven := strings.Replace(page, "script-src '", "script-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"' '", 1)
-	driven = strings.Replace(driven, "</body>", "<script>"+driver+"</script></body>", 1)
-	title := regexp.MustCompile(`(?s)<title>(.*?)</title>`).FindStringSubmatch(rendered(t, driven))[1]
-	seen := strings.Split(title, "|")
+	seen := drive(t, page, driver)
 	if len(seen) != 7 {
-		t.Fatalf("the page's title is %q", title)
+		t.Fatalf("the page says %q", seen)
 	}
 	whole, zoomed := seen[0], seen[1]
 	if zoomed == whole || seen[2] != "true" || seen[3] != whole || seen[4] != whole || seen[5] == whole || seen[6] != whole {
@@ -80,4 +94,70 @@ document.title = seen.join("|");`
 	if strings.Contains(refused, "<title>"+whole) {
 		t.Error("a script that the page does not name ran")
 	}
+}
+
+// pointer points at the circles of a picture and walks over them with the keyboard; what
+// is said each time is in the title.
+const pointer = `
+const svg = document.querySelectorAll("figure svg")[PICTURE], figure = svg.closest("figure"), tip = figure.querySelector(".tip");
+const said = () => tip.hidden ? "nothing" : tip.textContent;
+const over = (circle, aside) => {
+  const m = circle.getScreenCTM(), x = circle.cx.baseVal.value, y = circle.cy.baseVal.value;
+  svg.dispatchEvent(new PointerEvent("pointermove", {clientX: m.a * x + m.e + aside, clientY: m.d * y + m.f}));
+  return said();
+};
+const key = (name) => { svg.dispatchEvent(new KeyboardEvent("keydown", {key: name, cancelable: true})); return said(); };
+const circles = svg.querySelectorAll("circle"), seen = [said(), String(circles.length), String(svg.querySelectorAll("circle title").length)];
+seen.push(over(circles[0], 0), over(circles[2], 0));
+seen.push(over(circles[0], -1000));
+svg.focus(); seen.push(String(document.activeElement === svg));
+seen.push(key("ArrowRight"), key("ArrowRight"), key("Home"), key("ArrowLeft"), key("End"), key("Escape"));
+figure.querySelector("button[title='zoom in']").click();
+seen.push(over(circles[2], 0), key("Home"));
+const at = circles[0].cx.baseVal.value, box = svg.getAttribute("viewBox").split(" ").map(Number);
+seen.push(String(at >= box[0] && box[0] + box[2] >= at));
+svg.blur(); seen.push(said());
+key("End");
+seen.push(String(figure.getBoundingClientRect().right + 1 >= tip.getBoundingClientRect().right));
+document.title = seen.join("|");`
+
+// Points say their values under the pointer and to the keyboard: of a curve η, loss and
+// the cell, of a loss curve its run, tokens and loss.
+func TestValuesUnderThePointer(t *testing.T) {
+	s := open(t, "testdata/sweep.md")
+	page := string(render(t, func(b *bytes.Buffer) error { return HTML(b, s) }))
+	var runs []session.SweepRun
+	for i, lr := range []float64{1e-3, 1e-2} {
+		runs = append(runs, session.SweepRun{
+			Config: config.Default(config.Dense(8, 1, 256, 16), lr).For(4096), Dir: "x",
+			Tokens: []float64{1000, 2000, 4000}, Losses: []float64{5 + float64(i), 4, 3 + float64(i)},
+		})
+	}
+	var losses bytes.Buffer
+	h := &htmlWriter{w: bufio.NewWriter(&losses)}
+	h.picture(&session.Cell{Number: 99, Name: "proxies"}, session.Sweep{Runs: runs})
+	if err := h.w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	page = strings.Replace(page, "<footer>", losses.String()+"<footer>", 1)
+	pictures := strings.Count(page, "<figure>")
+
+	titles := regexp.MustCompile(`<title>([^<]*)</title>`).FindAllStringSubmatch(strings.SplitN(page, "<figure>", 3)[1], -1)
+	first, third, last := titles[0][1], titles[2][1], titles[len(titles)-1][1]
+	if want := regexp.MustCompile(`^η [0-9.e-]+ · loss 2\.5[0-9]{3} · N 100M · D 2B$`); !want.MatchString(first) {
+		t.Errorf("a point of a curve says %q", first)
+	}
+	check := func(picture, count int, first, second, third, last string) {
+		t.Helper()
+		got := drive(t, page, strings.Replace(pointer, "PICTURE", strconv.Itoa(picture), 1))
+		want := []string{
+			"nothing", strconv.Itoa(count), "0", first, third, "nothing", "true",
+			first, second, first, last, last, "nothing", third, first, "true", "nothing", "true",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	check(0, len(titles), first, titles[1][1], third, last)
+	check(pictures-1, 6, "η 1e-3 · tokens 1k · loss 5.0000", "η 1e-3 · tokens 2k · loss 4.0000", "η 1e-3 · tokens 4k · loss 3.0000", "η 1e-2 · tokens 4k · loss 4.0000")
 }

@@ -111,6 +111,33 @@ func TestTextFitsAndIsPlain(t *testing.T) {
 	}
 }
 
+// Very wide cells are cut in a report that is read; an export of data has all of them.
+func TestWideCells(t *testing.T) {
+	dir := t.TempDir()
+	wide := strings.Repeat("--flag=value ", 40) + "世界"
+	if err := os.WriteFile(filepath.Join(dir, "x.csv"), []byte("N,D,lr,loss,command\n1e8,2e9,0.001,2.5,"+wide+"\n1e8,2e9,0.002,2.4,short\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := quiet(t, session.New("```eta\nruns = load \"x.csv\"\nseen = show runs\n```\n", dir))
+	for _, width := range []int{0, 80} {
+		text := string(render(t, func(b *bytes.Buffer) error { return Text(b, s, width) }))
+		if !strings.Contains(text, wide[:maxCell-1]+"…") || strings.Contains(text, wide[:maxCell]) || !strings.Contains(text, "short") {
+			t.Errorf("width %d:\n%s", width, text)
+		}
+		for l := range strings.Lines(text) {
+			if n := len([]rune(strings.TrimRight(l, "\n"))); width > 0 && n > width {
+				t.Errorf("%d columns: %s", n, l)
+			}
+		}
+	}
+	if all := string(render(t, func(b *bytes.Buffer) error { return CSV(b, s, "seen") })); !strings.Contains(all, wide) {
+		t.Errorf("the CSV lacks the cell: %s", all)
+	}
+	if all := string(render(t, func(b *bytes.Buffer) error { return JSON(b, s) })); strings.Contains(all, "…") {
+		t.Errorf("the JSON is cut: %s", all)
+	}
+}
+
 func TestTexts(t *testing.T) {
 	for _, tt := range []struct{ got, want string }{
 		{Clean("a\tb\x1b\x9bc\xff"), "a b\ufffd\ufffdc\ufffd"},

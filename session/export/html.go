@@ -178,37 +178,48 @@ func statementHTML(c *session.Cell) string {
 
 // picture draws a value that has a picture. One that cannot be drawn says why.
 func (h *htmlWriter) picture(c *session.Cell, v session.Value) {
+	draw := func(of any) ([]byte, error) { return picture.Draw(of, "svg", picture.Options{Said: true}) }
 	var data []byte
 	var err error
 	var label string
 	switch v := v.(type) {
 	case session.Curves:
 		label = "loss against the learning rate, cell by cell"
-		data, err = picture.Draw(v.CurveSet, "svg", picture.Options{})
+		data, err = draw(v.CurveSet)
 	case session.Law:
 		label = "the law and the measured optima"
-		data, err = picture.Draw(v.Law, "svg", picture.Options{})
+		data, err = draw(v.Law)
 	case session.Prediction:
 		label = "what other learning rates would cost"
-		data, err = picture.Draw(v.Prediction, "svg", picture.Options{})
+		data, err = draw(v.Prediction)
 	case session.Comparison:
 		label = "errors of the laws compared"
-		data, err = picture.Draw(v.Comparison, "svg", picture.Options{})
+		data, err = draw(v.Comparison)
 	case session.Sweep:
-		if v.Study == nil || len(v.Study.Plots()) == 0 {
+		if v.Study != nil && len(v.Study.Plots()) > 0 {
+			data, err = draw(linesOf(v.Study))
+			h.figure(c, "study-", v.Study.Summary(), data, err)
+		}
+		losses := v.LossLines()
+		if len(losses.Panels) == 0 {
 			return
 		}
-		label = v.Study.Summary()
-		data, err = picture.Draw(linesOf(v.Study), "svg", picture.Options{})
+		label = "training losses"
+		data, err = draw(losses)
 	case session.Picture:
 		label = article(v.Of.Type())
-		data, err = v.Draw("svg")
+		data, err = v.Draw("svg", true)
 	default:
 		return
 	}
+	h.figure(c, "", label, data, err)
+}
+
+// figure sets a picture; prefix tells several of one cell apart.
+func (h *htmlWriter) figure(c *session.Cell, prefix, label string, data []byte, err error) {
 	svg := ""
 	if err == nil {
-		svg, err = inlineSVG(data, anchor(c)+"-", strings.TrimSpace(c.Name+" "+label))
+		svg, err = inlineSVG(data, anchor(c)+"-"+prefix, strings.TrimSpace(c.Name+" "+label))
 	}
 	if err != nil {
 		h.put(`<p class="note">no picture: ` + escape(err.Error()) + "</p>\n")

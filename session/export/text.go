@@ -102,6 +102,10 @@ func (t *textWriter) facts(f facts) {
 	}
 }
 
+// maxCell bounds a cell of a user's table in a report: a configuration or a command in
+// a column would push everything else off the page. CSV and JSON have all of it.
+const maxCell = 48
+
 // grid sets a table. The last column of one of ours wraps; a user's table that is
 // too wide goes on below with its further columns.
 func (t *textWriter) grid(g *grid) {
@@ -113,6 +117,9 @@ func (t *textWriter) grid(g *grid) {
 		clean := make([]string, len(row))
 		for i, s := range row {
 			clean[i] = Clean(s)
+			if g.data {
+				clean[i] = ansi.Truncate(clean[i], maxCell, "…")
+			}
 		}
 		cells = append(cells, clean)
 	}

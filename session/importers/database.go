@@ -23,8 +23,8 @@ func sniffSQLite(head []byte) int {
 }
 
 // scanSQLite reads a database: the trials of an Optuna storage or the runs of an
-// MLflow tracking database, a row each, or one table as it is. The file is only read, never locked; rows that a program commits
-// meanwhile belong to the next load.
+// MLflow tracking database, a row each, or one table as it is. The file is only read,
+// never locked; rows that a program commits meanwhile belong to the next load.
 func scanSQLite(j *job) error {
 	path := j.in.f.file.Name()
 	var log io.ReaderAt
@@ -38,7 +38,7 @@ func scanSQLite(j *job) error {
 	if info, err := os.Stat(path + "-journal"); err == nil && info.Size() > 0 && j.first {
 		j.cols.note("a program is writing to the database, or was killed while it was: the last rows may be of a change that was not finished")
 	}
-	db, err := sqlite.Open(j.in.f.file, j.in.f.info.Size(), log, logSize)
+	db, err := sqlite.Open(&toldPages{f: j.in.f}, j.in.f.info.Size(), log, logSize)
 	if err != nil {
 		return err
 	}
@@ -60,6 +60,8 @@ func scanSQLite(j *job) error {
 	switch {
 	case db.Changed():
 		return errChanged
+	case j.in.f.ctx.Err() != nil:
+		return j.in.f.ctx.Err()
 	case err != nil && !errors.Is(err, sqlite.ErrDamaged):
 		return err
 	case err != nil && d.rows.row == 0:
@@ -71,6 +73,25 @@ func scanSQLite(j *job) error {
 		j.cols.note("values that are no text are left out: %s", some(d.blobs))
 	}
 	return d.rows.finish()
+}
+
+// toldPages reads a database's pages and tells how many were read: a page in no order, some
+// more than once.
+type toldPages struct {
+	f       *inputFile
+	n, told int64
+}
+
+func (t *toldPages) ReadAt(p []byte, at int64) (int, error) {
+	if err := t.f.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := t.f.file.ReadAt(p, at)
+	if t.n += int64(n); t.f.progress != nil && (t.told == 0 || t.n-t.told >= chunkSize) {
+		t.told = t.n
+		t.f.progress(min(t.n, t.f.info.Size()), t.f.info.Size())
+	}
+	return n, err
 }
 
 // database feeds the rows of a database into the columns of a job.

@@ -55,7 +55,7 @@ func TestErrors(t *testing.T) {
 		{"x.csv", "a,b\n1,\x002\n", Options{}, "this is not text: byte 6 is NUL"},
 		{"x.csv", strings.Repeat("a,b\n", 40_000) + "1,\x002\n", Options{}, "near line 1: NUL at byte 160002: the file is damaged or not text"},
 		{"x.csv", strings.Repeat("\xff\xe0\x80", 100), Options{}, "this is not UTF-8 text"},
-		{"x.csv.gz", "\x1f\x8b\x08\x00\x00\x00", Options{}, "compressed with gzip: unpack it first"},
+		{"x.csv.gz", "\x1f\x8b\x08\x00\x00\x00", Options{}, "the gzip file ends too early, after 0 bytes of its text"},
 		{"x.xlsx", "PK\x03\x04\x14\x00\x06\x00", Options{}, "a zip archive or a spreadsheet"},
 		{"x.parquet", "PAR1\x15\x00", Options{}, "the Parquet file is damaged, or still being written"},
 		{"x.csv", "\xff\xfe\x00\x00a\x00\x00\x00", Options{}, "the text is UTF-32"},

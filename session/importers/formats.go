@@ -77,7 +77,7 @@ func choose(head []byte, path, asked string) (format, error) {
 		}
 		return format{}, fmt.Errorf("there is no format %q%s (formats: %s)", asked, hint, strings.Join(Formats(), ", "))
 	}
-	ext := strings.ToLower(filepath.Ext(path))
+	ext := strings.ToLower(filepath.Ext(strings.TrimSuffix(path, ".gz")))
 	best, bestScore := format{}, 0
 	records := isJSONLines(head)
 	for _, f := range formats {

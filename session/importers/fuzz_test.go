@@ -2,6 +2,7 @@ package importers
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"math"
@@ -48,6 +49,20 @@ func fuzzRead(t *testing.T, content []byte, o Options) (*table.Table, error) {
 		t.Fatalf("%q: %v", content, err)
 	}
 	return large, nil
+}
+
+func FuzzGzip(f *testing.F) {
+	for _, s := range []string{"a,b\n1,2\n", "{\"a\": 1}\n", "s:1 trl:3\ns:2 trl:2\n", "PAR1"} {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, _ = w.Write([]byte(s))
+		_ = w.Close()
+		f.Add(b.Bytes()[3:])
+		f.Add(append(b.Bytes()[3:], b.Bytes()...))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		_, _ = fuzzRead(t, append([]byte(gzipMagic+"\x08"), content...), Options{})
+	})
 }
 
 func FuzzCSV(f *testing.F) {

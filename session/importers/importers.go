@@ -82,6 +82,9 @@ func (j *job) read(ctx context.Context, chunk int) (*table.Table, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.refuse(&chosen); err != nil {
+		return nil, err
+	}
 	j.in = f.window(chunk)
 	if err := j.scan(ctx, chosen); err != nil {
 		return nil, err

@@ -147,7 +147,7 @@ func TestDamagedRuns(t *testing.T) {
 		t.Error(got)
 	}
 	for _, want := range []string{
-		"b: metrics.jsonl: byte 48 is NUL: the file is damaged, and what follows is left out", "c: metrics.jsonl: the file is compressed with gzip: unpack it first",
+		"b: metrics.jsonl: byte 48 is NUL: the file is damaged, and what follows is left out", "c: metrics.jsonl: the gzip file ends too early, after 0 bytes of its text",
 		"d: metrics.csv: line 4: expected 2 fields as in the header, found 3",
 	} {
 		if notes := strings.Join(r.Table.Notes, "\n"); !strings.Contains(notes, want) {

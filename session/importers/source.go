@@ -10,6 +10,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/unicode"
@@ -34,6 +37,7 @@ type inputFile struct {
 	// NUL at the end of a file that was being written. damage says where.
 	lenient bool
 	damage  string
+	packed  bool // compressed with gzip, and unpacked as it is read
 }
 
 // counter counts what was read of the file itself, before decoding, and sums it
@@ -108,6 +112,15 @@ func (f *inputFile) decode() error {
 	// A directory of runs has many small files.
 	raw := bufio.NewReaderSize(f.count, int(min(headSize, f.info.Size()+utf8.UTFMax)))
 	bom, err := raw.Peek(4)
+	if bytes.HasPrefix(bom, []byte(gzipMagic)) {
+		u, wrong := unpack(raw, f.count, f.file.Name())
+		if wrong != nil {
+			return wrong
+		}
+		f.packed = true
+		raw = bufio.NewReaderSize(u, headSize)
+		bom, err = raw.Peek(4)
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return underlying(err)
 	}
@@ -136,13 +149,15 @@ func (f *inputFile) head() []byte {
 	return head
 }
 
-// signatures of files that people try to load, and what to do instead.
+// signatures of files that people try to load, and what to do instead; NAME is the file's.
 var signatures = []struct{ magic, message string }{
-	{"\x1f\x8b", "the file is compressed with gzip: unpack it first"},
-	{"\x28\xb5\x2f\xfd", "the file is compressed with zstd: unpack it first"},
-	{"BZh", "the file is compressed with bzip2: unpack it first"},
-	{"\xfd7zXZ", "the file is compressed with xz: unpack it first"},
-	{"PK\x03\x04", "this is a zip archive or a spreadsheet: unpack it, or export the sheet as CSV"},
+	{gzipMagic, "the file is compressed with gzip twice: unpack it first (gunzip -k NAME)"},
+	{"\x28\xb5\x2f\xfd", "the file is compressed with zstd: unpack it first (zstd -dk NAME)"},
+	{"BZh", "the file is compressed with bzip2: unpack it first (bunzip2 -k NAME)"},
+	{"\xfd7zXZ", "the file is compressed with xz: unpack it first (xz -dk NAME)"},
+	{"PK\x03\x04", "this is a zip archive or a spreadsheet: unpack it first (unzip NAME), or export the sheet as CSV"},
+	{"7z\xbc\xaf\x27\x1c", "this is a 7z archive: unpack it first (7z x NAME)"},
+	{"\x04\x22\x4d\x18", "the file is compressed with lz4: unpack it first (lz4 -dk NAME)"},
 	{"\xd0\xcf\x11\xe0", "this is a spreadsheet in a binary format: export the sheet as CSV"},
 	{"PARE", "this is an encrypted Parquet file: write it out without encryption"},
 	{"ARROW1", "this is an Arrow file: write it out as CSV"},
@@ -152,13 +167,16 @@ var signatures = []struct{ magic, message string }{
 // look refuses what is not text.
 func (f *inputFile) look() error {
 	head := f.head()
+	if _, err := f.text.Peek(headSize); f.packed && err != nil && !errors.Is(err, io.EOF) && (!f.lenient || len(head) == 0) {
+		return err
+	}
 	if len(head) == 0 {
 		return errors.New("the file is empty")
 	}
 	for _, s := range signatures {
 		// BZh and the like may begin a text too; binary bytes decide.
 		if bytes.HasPrefix(head, []byte(s.magic)) && (!utf8.Valid(trimRune(head)) || bytes.IndexByte(head, 0) >= 0) {
-			return errors.New(s.message)
+			return errors.New(strings.ReplaceAll(s.message, "NAME", strconv.Quote(filepath.Base(f.file.Name()))))
 		}
 	}
 	if isEvents(head, f.file.Name()) || isWandbLog(head) || sniffSQLite(head) > 0 || sniffParquet(head) > 0 {
@@ -226,7 +244,11 @@ type window struct {
 }
 
 func (f *inputFile) window(chunk int) *window {
-	return &window{f: f, buf: make([]byte, min(int64(chunk), f.info.Size()+1))}
+	size := int64(chunk)
+	if !f.packed {
+		size = min(size, f.info.Size()+1)
+	}
+	return &window{f: f, buf: make([]byte, size)}
 }
 
 // rest returns the bytes not consumed yet.
@@ -270,6 +292,9 @@ func (w *window) more(line int) error {
 			break
 		}
 		if err != nil {
+			if w.to > kept {
+				break // what was read comes first; the next call finds the error again
+			}
 			return underlying(err)
 		}
 	}
@@ -299,5 +324,8 @@ func (w *window) expectRows(rows int) int {
 		return rows
 	}
 	size := float64(w.f.info.Size())
+	if w.f.packed {
+		size *= float64(w.passed) / float64(max(w.f.count.n, 1))
+	}
 	return int(float64(rows)*size/float64(w.passed)*1.02) + 16
 }

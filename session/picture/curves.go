@@ -240,27 +240,27 @@ func curveSpots(k *fitting.Curve, v view, small bool) []spot {
 		r = vg.Points(2.2)
 	}
 	var out []spot
-	add := func(lr, y float64, s shape, size vg.Length, col color.Color) {
+	add := func(lr, y float64, s shape, size vg.Length, col color.Color, said ...string) {
 		if x := math.Log(lr); finite(x) {
-			out = append(out, spot{x, y, s, size, col})
+			out = append(out, spot{x, y, s, size, col, append(append([]string{"η " + number.Eta(lr, 3)}, said...), cellWords(k.Key)...)})
 		}
 	}
 	for _, p := range k.Diverged {
-		add(p.LR, v.y1, cross, r, vermilion)
+		add(p.LR, v.y1, cross, r, vermilion, "diverged")
 	}
 	for _, p := range k.Excluded {
 		if finite(p.Loss) {
-			add(p.LR, p.Loss, cross, r*0.8, grey)
+			add(p.LR, p.Loss, cross, r*0.8, grey, lossWords(p.Loss), "taken out by hand")
 		}
 	}
 	for _, p := range k.Points {
 		switch {
 		case !finite(p.Loss) || p.Loss > v.y1:
-			add(p.LR, v.y1-0.03*(v.y1-v.y0), arrow(math.Pi/2), r*1.2, grey)
+			add(p.LR, v.y1-0.03*(v.y1-v.y0), arrow(math.Pi/2), r*1.2, grey, lossWords(p.Loss))
 		case p.InWindow:
-			add(p.LR, p.Loss, disc, r, blue)
+			add(p.LR, p.Loss, disc, r, blue, lossWords(p.Loss))
 		default:
-			add(p.LR, p.Loss, ring, r, blue)
+			add(p.LR, p.Loss, ring, r, blue, lossWords(p.Loss))
 		}
 	}
 	switch {
@@ -269,9 +269,32 @@ func curveSpots(k *fitting.Curve, v view, small bool) []spot {
 		if k.Bound == fitting.BoundAbove {
 			angle = 0
 		}
-		add(k.BoundLR, v.y0+0.06*(v.y1-v.y0), arrow(angle), r*1.8, orange)
+		if x := math.Log(k.BoundLR); finite(x) {
+			said := append([]string{etaText(k)}, cellWords(k.Key)...)
+			out = append(out, spot{x, v.y0 + 0.06*(v.y1-v.y0), arrow(angle), r * 1.8, orange, said})
+		}
 	case k.OK && finite(k.LnLR) && k.LnLR >= v.x0 && k.LnLR <= v.x1:
-		out = append(out, spot{k.LnLR, k.Loss, star, r * 2.2, vermilion})
+		said := append([]string{etaText(k), lossWords(k.Loss)}, cellWords(k.Key)...)
+		out = append(out, spot{k.LnLR, k.Loss, star, r * 2.2, vermilion, said})
+	}
+	return out
+}
+
+func lossWords(loss float64) string { return "loss " + number.Loss(loss) }
+
+// cellWords name the sizes of a cell.
+func cellWords(k fitting.Key) []string {
+	var out []string
+	for _, q := range []struct {
+		name string
+		x    float64
+	}{{"N", k.N}, {"D", k.D}, {"B", k.B}} {
+		if q.x != 0 {
+			out = append(out, q.name+" "+number.SI(q.x))
+		}
+	}
+	if k.Extra != "" {
+		out = append(out, printable(k.Extra))
 	}
 	return out
 }

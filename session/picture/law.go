@@ -91,6 +91,20 @@ type lawMark struct {
 	level              int
 	used               bool
 	bound              fitting.Bound
+	key                fitting.Key
+}
+
+// words say what was measured, and where.
+func (m *lawMark) words(more ...string) []string {
+	relation := "η* = "
+	switch m.bound {
+	case fitting.BoundBelow:
+		relation = "η* < "
+	case fitting.BoundAbove:
+		relation = "η* > "
+	case fitting.NoBound:
+	}
+	return append(append([]string{relation + number.Eta(math.Exp(m.y), 3)}, more...), cellWords(m.key)...)
 }
 
 type lawDrawing struct {
@@ -135,7 +149,7 @@ func newLawDrawing(l *fitting.Law, target *fitting.Prediction) *lawDrawing {
 }
 
 func (d *lawDrawing) add(c *fitting.LawCell) {
-	m := lawMark{x: math.Log(d.x.cell(d.l, c)), y: c.LnLR, se: c.SE, residual: c.Residual, used: c.Used}
+	m := lawMark{x: math.Log(d.x.cell(d.l, c)), y: c.LnLR, se: c.SE, residual: c.Residual, used: c.Used, key: c.Key}
 	if s := d.l.Curves; s != nil && c.Index >= 0 && c.Index < len(s.Curves) && !c.Used {
 		if k := &s.Curves[c.Index]; k.Bound != fitting.NoBound {
 			m.bound, m.y = k.Bound, math.Log(k.BoundLR)
@@ -340,7 +354,7 @@ func (d *lawDrawing) errorBars() drawing {
 func (d *lawDrawing) spots() []spot {
 	var out []spot
 	for _, m := range d.marks {
-		s := spot{m.x, m.y, disc, vg.Points(3), d.color(m.level)}
+		s := spot{m.x, m.y, disc, vg.Points(3), d.color(m.level), m.words()}
 		switch {
 		case m.bound == fitting.BoundBelow:
 			s.shape, s.col, s.r = arrow(-math.Pi/2), black, vg.Points(4)
@@ -389,7 +403,7 @@ func (d *lawDrawing) residuals(w, h vg.Length) *panel {
 	var list []spot
 	for _, m := range d.marks {
 		if m.used && finite(m.residual) {
-			list = append(list, spot{m.x, m.residual, disc, vg.Points(2.6), d.color(m.level)})
+			list = append(list, spot{m.x, m.residual, disc, vg.Points(2.6), d.color(m.level), m.words("Δ ln η " + number.Signed(m.residual, 3))})
 		}
 	}
 	p.Add(spots(list))

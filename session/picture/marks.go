@@ -77,6 +77,7 @@ type spot struct {
 	shape shape
 	r     vg.Length
 	col   color.Color
+	said  []string // its values, in words
 }
 
 // spots draws marks; those outside the panel sit on its edge.
@@ -90,6 +91,7 @@ func spots(list []spot) drawing {
 			x := clampX(c, tx(math.Min(math.Max(s.x, p.X.Min), p.X.Max)))
 			y := clampY(c, ty(math.Min(math.Max(s.y, p.Y.Min), p.Y.Max)))
 			s.shape(&c, vg.Point{X: x, Y: y}, s.r, s.col)
+			say(&c, vg.Point{X: x, Y: y}, s.said...)
 		}
 	}
 }

@@ -29,6 +29,7 @@ type Options struct {
 	Title         string              // over the picture; "": what suits the value
 	Target        *fitting.Prediction // drawn into a law; nil: none
 	Cell          int                 // draw only this cell of a set of curves, counted from 1; 0: all
+	Said          bool                // an SVG says the values of its points, in the titles of circles without colour
 }
 
 // dpi of a PNG: readable on a screen of high density and in print.
@@ -73,7 +74,7 @@ func Draw(v any, format string, o Options) ([]byte, error) {
 	if o.Title != "" {
 		fig.title = printable(o.Title)
 	}
-	return fig.encode(format, vg.Length(w)*vg.Centimeter, vg.Length(h)*vg.Centimeter)
+	return fig.encode(format, vg.Length(w)*vg.Centimeter, vg.Length(h)*vg.Centimeter, o.Said)
 }
 
 func figureOf(v any, o Options) (*figure, error) {
@@ -108,17 +109,22 @@ func figureOf(v any, o Options) (*figure, error) {
 	return nil, errors.New("nothing to draw")
 }
 
-func (f *figure) encode(format string, w, h vg.Length) ([]byte, error) {
+func (f *figure) encode(format string, w, h vg.Length, said bool) ([]byte, error) {
 	var b bytes.Buffer
 	if format == "svg" {
 		c := vgsvg.New(w, h)
-		f.paint(draw.NewCanvas(c, w, h))
+		l := &listening{Canvas: c}
+		f.paint(draw.NewCanvas(l, w, h))
 		if _, err := c.WriteTo(&b); err != nil {
 			return nil, fmt.Errorf("picture: write svg: %w", err)
 		}
 		// Other fonts of about the same widths where this one is not installed.
-		return bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans;"),
-			[]byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")), nil
+		svg := bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans;"),
+			[]byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
+		if said {
+			svg = l.put(svg, h)
+		}
+		return svg, nil
 	}
 	c := vgimg.NewWith(vgimg.UseWH(w, h), vgimg.UseDPI(dpi))
 	f.paint(draw.NewCanvas(c, w, h))

@@ -165,6 +165,30 @@ func linearTicks(lo, hi float64, h vg.Length, st text.Style, times float64, unit
 	return out
 }
 
+// countTicks labels an axis of counts over about width w: 0, 50k, 100k.
+func countTicks(lo, hi float64, w vg.Length, st text.Style) plot.ConstantTicks {
+	var out plot.ConstantTicks
+	for n := 6; n >= 3; n-- {
+		out = nil
+		wide := vg.Length(0)
+		for _, k := range scale.Linear(lo, hi, n) {
+			if k.V < 0 {
+				continue
+			}
+			label := "0"
+			if k.V > 0 {
+				label = number.SI(k.V)
+			}
+			out = append(out, plot.Tick{Value: k.V, Label: label})
+			wide += st.Width(label) + vg.Points(6)
+		}
+		if wide <= w {
+			break
+		}
+	}
+	return out
+}
+
 func siLabel(v float64, _ int) string { return number.SI(v) }
 
 // drawing is a function as a plotter.

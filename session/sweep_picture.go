@@ -1,0 +1,58 @@
+package session
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/etastar/etastar/session/picture"
+)
+
+// LossLines are the training losses of a sweep over its tokens: a panel a shape and
+// horizon, a line a learning rate, of one colour in all panels. A line is as smooth as
+// its log.
+func (s Sweep) LossLines() *picture.Lines {
+	type lineKey struct {
+		name string
+		lr   float64 // 0 for lines that something else tells apart
+	}
+	groups := s.Groups()
+	key := func(r *SweepRun) lineKey {
+		if r.Line != "" {
+			return lineKey{r.Line, 0}
+		}
+		return lineKey{"η " + r.LineName(), r.LR()}
+	}
+	var keys []lineKey
+	for _, g := range groups {
+		for _, i := range g.Runs {
+			if k := key(&s.Runs[i]); !slices.Contains(keys, k) {
+				keys = append(keys, k)
+			}
+		}
+	}
+	slices.SortStableFunc(keys, func(a, b lineKey) int { return cmp.Compare(a.lr, b.lr) })
+	out := &picture.Lines{}
+	for _, g := range groups {
+		p := picture.LinesPanel{
+			Title: g.Name, XName: s.Runs[g.Runs[0]].Unit(), YName: "loss", Long: true, Lines: make([]picture.Line, len(keys)),
+		}
+		for i, k := range keys {
+			p.Lines[i].Name = k.name
+		}
+		trained := false
+		for _, i := range g.Runs {
+			r := &s.Runs[i]
+			n := min(len(r.Tokens), len(r.Losses)) // a log that is being written
+			l := &p.Lines[slices.Index(keys, key(r))]
+			if len(l.X) > 0 && n == 0 {
+				continue
+			}
+			l.X, l.Y = r.Tokens[:n], r.Losses[:n]
+			trained = trained || n > 0
+		}
+		if trained {
+			out.Panels = append(out.Panels, p)
+		}
+	}
+	return out
+}
