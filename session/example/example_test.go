@@ -109,7 +109,7 @@ func TestGPU(t *testing.T) {
 // TestWidth: the notebook on widths says what its data say of the two exponents.
 func TestWidth(t *testing.T) {
 	v := opened(t, "width")
-	if n := v["all"].(session.Table).Table.Rows; n != 210 {
+	if n := v["all"].(session.Table).Rows; n != 210 {
 		t.Errorf("%d runs, the notebook says 210", n)
 	}
 	for name, want := range map[string][3]float64{"moves": {-0.42, -0.67, -0.17}, "stays": {-0.12, -0.28, 0.04}} {
