@@ -15,13 +15,9 @@ import (
 // blank cell is null; the numbers that JSON lacks are the strings "NaN", "Infinity"
 // and "-Infinity", so that reading the list gives the same table.
 func JSONRows(w io.Writer, s *session.Session, name string) error {
-	c, err := chosen(s.Cells(), name)
+	columns, rows, err := namedRows(s, name)
 	if err != nil {
 		return err
-	}
-	columns, rows, ok := typed(current(c))
-	if !ok {
-		return &NoValue{fmt.Sprintf("%s holds %s, which has no rows; %s", name, article(c.Value.Type()), choices(s.Cells()))}
 	}
 	out := bufio.NewWriter(w)
 	if err := writeRows(out, columns, rows); err != nil {

@@ -16,18 +16,27 @@ import (
 // Parquet writes one named value as CSV does, in the columns' types: numbers as
 // doubles, blank cells as nulls, so that reading it gives the same table.
 func Parquet(w io.Writer, s *session.Session, name string) error {
-	c, err := chosen(s.Cells(), name)
+	columns, rows, err := namedRows(s, name)
 	if err != nil {
 		return err
-	}
-	columns, rows, ok := typed(current(c))
-	if !ok {
-		return &NoValue{fmt.Sprintf("%s holds %s, which has no rows; %s", name, article(c.Value.Type()), choices(s.Cells()))}
 	}
 	if err := writeParquet(w, columns, rows); err != nil {
 		return fmt.Errorf("write %s as Parquet: %w", name, err)
 	}
 	return nil
+}
+
+// namedRows is a named value as columns; a *NoValue where there is none.
+func namedRows(s *session.Session, name string) ([]*table.Column, int, error) {
+	c, err := chosen(s.Cells(), name)
+	if err != nil {
+		return nil, 0, err
+	}
+	columns, rows, ok := typed(current(c))
+	if !ok {
+		return nil, 0, &NoValue{fmt.Sprintf("%s holds %s, which has no rows; %s", name, article(c.Value.Type()), choices(s.Cells()))}
+	}
+	return columns, rows, nil
 }
 
 // typed turns a value into columns: those of a table, or the records of another.
