@@ -150,7 +150,7 @@ func sweepVerb() *Verb {
 			{Name: "held_out", Doc: "share of the corpus that is kept for validation", Number: &NumberSpec{Above: true, Max: 50, Percent: true}, Default: "10%"},
 			{Name: "validation_data", Doc: "a corpus of its own to validate on", File: true},
 			{Name: "validate", Doc: "tokens of a validation, the same for every run", Unit: "tokens", Number: &NumberSpec{Min: 1, Count: true}, Default: "32768"},
-			{Name: "stats_every", Doc: "optimizer steps between statistics of activations, gradients and updates; -1: none, 0: fifty times a run at most", Number: &NumberSpec{Min: -1, Integer: true}, Default: "0"},
+			{Name: "stats_every", Doc: "optimizer steps between statistics of activations, gradients and updates; -1: none, 0: forty times a run at most", Number: &NumberSpec{Min: -1, Integer: true}, Default: "0"},
 			{Name: "early_stop", Doc: "stop runs that lie far behind the best of their sweep; they count as stopped, never as finished", Words: []string{"off", "on"}, Default: "off", Knob: true},
 			{Name: "device", Doc: "cpu, gpu, or auto: a GPU where one is usable, else the processor", Words: trainer.Devices, Default: trainer.Auto},
 			{Name: "dir", Doc: "folder of the runs", File: true, Default: `"runs"`},

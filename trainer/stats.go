@@ -3,7 +3,10 @@ package trainer
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -45,7 +48,7 @@ func (s Stats) set(module mup.Module, stat string, v float64) {
 }
 
 // StatsEvery is the number of optimizer steps between a run's statistics, 0 for none:
-// where nothing else is asked for, fifty times a run, and no more often than every 20 steps.
+// where nothing else is asked for, forty times a run, and no more often than every 40 steps.
 func StatsEvery(r config.Run) int64 {
 	switch k := r.Keep.StatsEvery; {
 	case k < 0:
@@ -53,7 +56,13 @@ func StatsEvery(r config.Run) int64 {
 	case k > 0:
 		return k
 	}
-	return max(20, r.Steps()/50)
+	return max(40, r.Steps()/40)
+}
+
+// statsAt reports whether a run has statistics of a step.
+func statsAt(r config.Run, step int64) bool {
+	every := StatsEvery(r)
+	return every > 0 && step%every == 0
 }
 
 // observes reports whether the step that comes is one whose statistics a run wants.
@@ -63,24 +72,51 @@ func (g *Group) observes(step int64) bool {
 	})
 }
 
-// Stats reads what the last step of a run left, if that step was observed; nil otherwise.
-// It must be asked for before the group does anything else.
-func (g *Group) Stats(run int) (Stats, error) {
+// Stats reads what the last step of some runs left, if that step was observed; nil
+// otherwise. It must be asked for before the group does anything else.
+func (g *Group) Stats(runs ...int) ([]Stats, error) {
 	if g.observed != g.step || g.step == 0 {
-		return nil, nil
+		return make([]Stats, len(runs)), nil
 	}
-	s := Stats{}
-	for _, read := range []func(int, Stats) error{g.tensorStats, g.routerStats, g.rankStats} {
-		if err := read(run, s); err != nil {
+	var all []Stats
+	var ranks []*rank
+	for _, run := range runs {
+		s := Stats{}
+		for _, read := range []func(int, Stats) error{g.tensorStats, g.routerStats, g.logitStats} {
+			if err := read(run, s); err != nil {
+				return nil, fmt.Errorf("statistics of step %d: %w", g.step, err)
+			}
+		}
+		of, err := g.ranks(run, s)
+		if err != nil {
 			return nil, fmt.Errorf("statistics of step %d: %w", g.step, err)
 		}
+		all, ranks = append(all, s), append(ranks, of...)
 	}
+	// A small run's step on a GPU takes no longer than one rank.
+	var next atomic.Int64
+	var cores sync.WaitGroup
+	for range min(len(ranks), runtime.GOMAXPROCS(0)) {
+		cores.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(ranks); i = int(next.Add(1)) - 1 {
+				ranks[i].value = effectiveRank(ranks[i].matrix, ranks[i].rows, ranks[i].cols)
+			}
+		})
+	}
+	cores.Wait()
+	for _, r := range ranks {
+		r.of.set(r.module, r.stat, r.value)
+	}
+	return all, nil
+}
+
+func (g *Group) logitStats(run int, s Stats) error {
 	logits := make([]float32, g.first.Shape.Layers*g.first.Shape.Heads)
 	if err := g.mc.ReadFloats(logits, g.Model.MaxLogit, run); err != nil {
-		return nil, err
+		return err
 	}
 	s.set(mup.AttnLogits, "max_logit", float64(slices.Max(logits)))
-	return s, nil
+	return nil
 }
 
 // sums are Σx² and Σ|x| over n numbers.
@@ -165,8 +201,18 @@ func (g *Group) routerStats(run int, s Stats) error {
 // rankRows is how many rows effective ranks are computed from.
 const rankRows = 32
 
-// rankStats computes effective ranks of the matrices of the middle layer.
-func (g *Group) rankStats(run int, s Stats) error {
+// rank is an effective rank to be computed.
+type rank struct {
+	of         Stats
+	module     mup.Module
+	stat       string
+	matrix     []float32
+	rows, cols int
+	value      float64
+}
+
+// ranks reads the matrices of the middle layer.
+func (g *Group) ranks(run int, s Stats) (list []*rank, err error) {
 	middle := g.first.Shape.Layers / 2
 	for k, m := range g.Model.Observed.Samples {
 		p := &g.Model.Params[m.Param]
@@ -179,34 +225,29 @@ func (g *Group) rankStats(run int, s Stats) error {
 		}{{"rank", m.Value}, {"update_rank", m.Diff}} {
 			v := make([]float32, m.Rows*m.Cols)
 			if err := g.mc.ReadFloats(v, x.buffer, run); err != nil {
-				return err
+				return nil, err
 			}
-			s.set(p.Module, x.stat, effectiveRank(v, m.Rows, m.Cols))
+			list = append(list, &rank{of: s, module: p.Module, stat: x.stat, matrix: v, rows: m.Rows, cols: m.Cols})
 		}
 	}
-	return nil
+	return list, nil
 }
 
 // effectiveRank is that of up to rankRows rows of a matrix, spread evenly, over their
 // number; NaN of zeros.
 func effectiveRank(v []float32, rows, cols int) float64 {
 	n := min(rows, rankRows)
-	row := func(i int) []float32 {
-		at := i * rows / n * cols
-		return v[at : at+cols]
-	}
-	gram := mat.NewSymDense(n, nil)
+	some := mat.NewDense(n, cols, nil)
 	for i := range n {
-		for k := i; k < n; k++ {
-			a, b, dot := row(i), row(k), 0.0
-			for c := range a {
-				dot += float64(a[c]) * float64(b[c])
-			}
-			gram.SetSym(i, k, dot)
+		at := i * rows / n * cols
+		for k, x := range v[at : at+cols] {
+			some.Set(i, k, float64(x))
 		}
 	}
+	var gram mat.SymDense
+	gram.SymOuterK(1, some)
 	var eig mat.EigenSym
-	if !eig.Factorize(gram, false) {
+	if !eig.Factorize(&gram, false) {
 		return math.NaN()
 	}
 	sum, entropy := 0.0, 0.0

@@ -65,17 +65,18 @@ func TestStatsAreWhatTheySay(t *testing.T) {
 	if _, err := g.Steps(nil, 2); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := g.Stats(0); s != nil || err != nil {
+	if s, err := g.Stats(0); s[0] != nil || err != nil {
 		t.Fatalf("a step that was not observed has %v, %v", s, err)
 	}
 	before := weights()
 	if _, err := g.Steps(nil, 1); err != nil {
 		t.Fatal(err)
 	}
-	s, err := g.Stats(0)
+	all, err := g.Stats(0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := all[0]
 	after := weights()
 	type total struct{ weight, update, drift, start, n float64 }
 	modules := map[string]*total{}
@@ -140,10 +141,11 @@ func TestQKVStats(t *testing.T) {
 	if _, err := g.Steps(nil, 1); err != nil {
 		t.Fatal(err)
 	}
-	s, err := g.Stats(0)
+	all, err := g.Stats(0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := all[0]
 	d := r.Shape.DModel
 	for module, name := range map[string]string{"attention_q": "q_proj", "attention_v": "v_proj"} {
 		w := tensor["model.layers.0.self_attn."+name+".weight"]
@@ -189,7 +191,7 @@ func TestEffectiveRank(t *testing.T) {
 
 func TestStatsEvery(t *testing.T) {
 	r := small(1e-2)
-	for _, c := range []struct{ asked, steps, want int64 }{{0, 60, 20}, {0, 5000, 100}, {7, 60, 7}, {-1, 60, 0}} {
+	for _, c := range []struct{ asked, steps, want int64 }{{0, 60, 40}, {0, 5000, 125}, {7, 60, 7}, {-1, 60, 0}} {
 		one := observed(r, c.asked).For(c.steps * r.BatchTokens())
 		if got := StatsEvery(one); got != c.want {
 			t.Errorf("asked %d of %d steps: every %d, want %d", c.asked, c.steps, got, c.want)
@@ -227,10 +229,11 @@ func TestSampledStats(t *testing.T) {
 	if _, err := g.Steps(nil, 1); err != nil {
 		t.Fatal(err)
 	}
-	s, err := g.Stats(0)
+	all, err := g.Stats(0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := all[0]
 	diff := read()
 	for i := range diff {
 		diff[i] -= before[i]

@@ -239,6 +239,10 @@ func validateEvery(r config.Run) int64 {
 // after records a step: events, validations, checkpoints, ends, requests.
 func (t *training) after(results []StepResult) error {
 	now := time.Now()
+	stats, err := t.stats(results)
+	if err != nil {
+		return err
+	}
 	var ended, validate []int
 	for _, r := range results {
 		c, step := t.runs[r.Run], r.Step
@@ -257,12 +261,8 @@ func (t *training) after(results []StepResult) error {
 		case step%validateEvery(c) == 0:
 			validate = append(validate, r.Run)
 		}
-		if every := StatsEvery(c); every > 0 && step%every == 0 {
-			stats, err := t.group.Stats(r.Run)
-			if err != nil {
-				return err
-			}
-			e.Stats = stats
+		if statsAt(c, step) {
+			e.Stats = stats[r.Run]
 		}
 		e.Spike = r.Spike
 		t.last[r.Run] = e
@@ -298,6 +298,25 @@ func (t *training) after(results []StepResult) error {
 		return t.requests()
 	}
 	return nil
+}
+
+// stats are the statistics of the runs that were observed in the last step, by run.
+func (t *training) stats(results []StepResult) (map[int]Stats, error) {
+	var runs []int
+	for _, r := range results {
+		if r.Step == t.group.Done() && statsAt(t.runs[r.Run], r.Step) {
+			runs = append(runs, r.Run)
+		}
+	}
+	list, err := t.group.Stats(runs...)
+	if err != nil {
+		return nil, err
+	}
+	byRun := map[int]Stats{}
+	for i, run := range runs {
+		byRun[run] = list[i]
+	}
+	return byRun, nil
 }
 
 func (t *training) elapsed(run int, now time.Time) float64 {

@@ -3,6 +3,7 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/etastar/etastar/kernels"
 	"github.com/etastar/etastar/kernels/cuda/driver"
@@ -16,6 +17,8 @@ type Options struct {
 	Folders []string
 	// NoGraphs launches every kernel by itself, which finds the one that fails.
 	NoGraphs bool
+	// InOrder lets no kernel work beside another.
+	InOrder bool
 	// Portable leaves out the kernels for one generation of cards, which are faster there.
 	Portable bool
 	// OwnProducts leaves out cuBLASLt, which large products go to where it is found and
@@ -109,7 +112,7 @@ func (b *Backend) Bytes(runs int, programs ...*kernels.Program) (int64, error) {
 }
 
 func (b *Backend) target() target {
-	return target{kernels: b.kernels, sms: b.device.Info.SMs, hopper: b.hopper(), blas: b.blas != nil}
+	return target{kernels: b.kernels, sms: b.device.Info.SMs, hopper: b.hopper(), blas: b.blas != nil, inOrder: b.options.InOrder}
 }
 
 // Load allocates the memory of the runs, zeroed.
@@ -146,6 +149,19 @@ type loaded struct {
 
 func newCode(i images) *code {
 	return &code{images: i, modules: map[string]driver.Module{}, functions: map[string]loaded{}}
+}
+
+// load compiles what is not there yet of some kernels, side by side.
+func (l *code) load(c *driver.Context, names map[string]bool) error {
+	missing := map[string][]byte{}
+	for name := range names {
+		if _, ok := l.modules[name]; !ok {
+			missing[name] = l.images[name]
+		}
+	}
+	loaded, err := c.LoadAll(missing)
+	maps.Copy(l.modules, loaded)
+	return err
 }
 
 // function loads a kernel when it is first needed.

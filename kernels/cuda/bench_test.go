@@ -34,12 +34,20 @@ func benchRuns(s shape) []int {
 	return []int{1, 8}
 }
 
-// BenchmarkStep is a whole optimizer step of runs trained together.
+// BenchmarkStep is a whole optimizer step of runs trained together, with kernels beside each
+// other and in order.
 func BenchmarkStep(b *testing.B) {
-	backend := gpu(b)
+	gpu(b)
+	inOrder, err := New(Options{InOrder: true})
+	check(b, err)
+	defer func() { check(b, inOrder.Close()) }()
 	for _, s := range benchShapes {
-		for _, runs := range benchRuns(s) {
-			b.Run(fmt.Sprintf("d%d/L%d/E%d/n%d/R%d", s.d, s.layers, s.experts, s.rows(), runs), func(b *testing.B) {
+		for k, runs := range slices.Repeat(benchRuns(s), 2) {
+			name, backend := "beside", gpu(b)
+			if k >= len(benchRuns(s)) {
+				name, backend = "in-order", inOrder
+			}
+			b.Run(fmt.Sprintf("d%d/L%d/E%d/n%d/R%d/%s", s.d, s.layers, s.experts, s.rows(), runs, name), func(b *testing.B) {
 				m := newModel(b, s)
 				mc, err := backend.Load(runs, m.accumulate, m.apply, m.evaluate)
 				check(b, err)
@@ -200,7 +208,7 @@ func (m *Machine) timed(t testing.TB, p *kernels.Program, spent map[string]*timi
 		for i := range c.launches {
 			one := *c
 			one.launches = c.launches[i : i+1]
-			if err := errors.Join(d.Record(events[i], m.stream), m.record(d, &one)); err != nil {
+			if err := errors.Join(d.Record(events[i], m.stream), m.record(&fork{d: d, main: m.stream}, &one)); err != nil {
 				return err
 			}
 		}

@@ -81,7 +81,7 @@ func (c *compiler) multiplyEach(p product, lda, ldb, ldc int) bool {
 	c.to.separate = true
 	for run := range c.runs {
 		at := func(r ref, f form) driver.Memory { return driver.Memory(r.p + uint64(int64(run)*r.stride*f.size())) }
-		c.to.launches = append(c.to.launches, launch{run: run, grid: [3]int{1, 1, 1}, blas: &multiplication{
+		c.to.launches = append(c.to.launches, launch{run: run, step: c.step, grid: [3]int{1, 1, 1}, blas: &multiplication{
 			product: driver.Product{
 				M: p.m, N: p.n, K: p.k, TransA: p.transA, TransB: p.transB, LDA: lda, LDB: ldb, LDC: ldc,
 				Narrow: f == narrow, Add: p.add, Alpha: p.alpha,

@@ -18,6 +18,8 @@ type launch struct {
 	run    int
 	once   bool            // for what all runs share: one slot
 	blas   *multiplication // instead of a kernel
+	step   int             // that it belongs to
+	until  int             // beside the others, not waited for before this step begins; 0 for none of that
 	// spread > 0: as many blocks in x as divide this number among the runs, at most grid's.
 	spread int
 }
@@ -28,6 +30,7 @@ type target struct {
 	sms     int               // multiprocessors
 	hopper  bool              // takes the kernels of sm_90a
 	blas    bool              // has cuBLASLt
+	inOrder bool              // one launch after another, none beside
 }
 
 // bound is a limit on host-written numbers that a program uses as row numbers.
@@ -48,6 +51,7 @@ type compiled struct {
 	work     []int64 // bytes of working memory a run, by step
 	workAt   []int64 // where it lies, from the beginning of scratch
 	scratch  places
+	holds    []hold
 	separate bool // has launches for one run alone
 }
 
@@ -82,6 +86,7 @@ type compiler struct {
 	op      int
 	workUse int64
 	shareAt int64
+	until   int // of launches that are recorded now; 0 for those in order
 	written []output
 	err     error
 }
@@ -201,7 +206,7 @@ func (c *compiler) compile(p *kernels.Program, sized *compiled) (*compiled, erro
 		c.to.work, c.to.workAt, c.to.scratch = sized.work, sized.workAt, sized.scratch
 	}
 	for i, s := range c.to.steps {
-		c.step, c.op, c.workUse, c.shareAt, c.written, c.err = i, s.op, 0, 0, nil, nil
+		c.step, c.op, c.workUse, c.shareAt, c.until, c.written, c.err = i, s.op, 0, 0, 0, nil, nil
 		if err := c.do(p, s); err != nil {
 			return nil, fmt.Errorf("program %s: op %d: %w", p.Name(), s.op, err)
 		}
@@ -225,6 +230,9 @@ func (c *compiler) convert() {
 		info := c.info(o.buffer)
 		missing := c.forms[info.Root-1] &^ o.forms
 		if c.phase != asking && missing != 0 {
+			if !c.isBeside(o.buffer) {
+				c.until = 0
+			}
 			c.convertFor(-1, c.slots(), missing, c.ref(o.buffer, missing), c.ref(o.buffer, (wide|narrow)&^missing), info.Len())
 		}
 	}
@@ -440,7 +448,7 @@ func (c *compiler) addFor(run int, kernel string, gx, gy int, args []byte) {
 	if run >= 0 {
 		c.to.separate = true
 	}
-	c.to.launches = append(c.to.launches, launch{kernel: kernel, grid: [3]int{gx, gy, 1}, block: k.threads, args: args, run: run})
+	c.to.launches = append(c.to.launches, launch{kernel: kernel, grid: [3]int{gx, gy, 1}, block: k.threads, args: args, run: run, step: c.step, until: c.until})
 }
 
 // last is the launch that was recorded last.

@@ -124,7 +124,7 @@ func (c *compiled) place(space *kernels.Space, forms []form) int64 {
 		root kernels.Buffer
 		form form
 	}
-	index := map[key]*block{}
+	index, work := map[key]*block{}, map[int]*block{}
 	var put []func() // writes results where they belong
 	add := func(i int, size int64, at *int64) *block {
 		b := &block{first: i, last: i, size: aligned(size)}
@@ -151,7 +151,19 @@ func (c *compiled) place(space *kernels.Space, forms []form) int64 {
 			}
 		}
 		if c.work[i] > 0 {
-			add(i, c.work[i], &c.workAt[i])
+			work[i] = add(i, c.work[i], &c.workAt[i])
+		}
+	}
+	for _, h := range c.holds {
+		for _, root := range h.roots {
+			for _, one := range []form{wide, narrow} {
+				if b := index[key{root, one}]; b != nil {
+					b.last = max(b.last, h.until-1)
+				}
+			}
+		}
+		if b := work[h.step]; b != nil {
+			b.last = h.until - 1
 		}
 	}
 	total := fit(blocks)

@@ -28,6 +28,7 @@ type Machine struct {
 
 	memory  driver.Memory
 	stream  driver.Stream
+	side    driver.Stream // beside it
 	staging *staging
 	closed  bool
 }
@@ -61,7 +62,10 @@ func newMachine(b *Backend, c *compiler, sized []*compiled) (*Machine, error) {
 }
 
 func (m *Machine) load(d *driver.Context, sized []*compiled) (err error) {
-	if m.stream, err = d.NewStream(); err != nil {
+	if m.stream, err = d.NewStream(true); err != nil {
+		return err
+	}
+	if m.side, err = d.NewStream(false); err != nil {
 		return err
 	}
 	if m.staging, err = newStaging(d); err != nil {
@@ -84,8 +88,17 @@ func (m *Machine) load(d *driver.Context, sized []*compiled) (err error) {
 		return err
 	}
 	m.indices = newIndices(m.space, list, len(m.active))
+	needed := map[string]bool{}
 	for _, p := range list {
 		m.programs[p.program] = p
+		for _, l := range p.launches {
+			if l.blas == nil {
+				needed[l.kernel] = true
+			}
+		}
+	}
+	if err := m.backend.code.load(d, needed); err != nil {
+		return err
 	}
 	for _, k := range m.compiler.consts {
 		if err = m.staging.write(d, m.memory+driver.Memory(k.at), k.data, m.stream); err != nil {
@@ -124,8 +137,10 @@ func (m *Machine) Close() error {
 		if m.staging != nil {
 			errs = append(errs, m.staging.free(d))
 		}
-		if m.stream != 0 {
-			errs = append(errs, d.DestroyStream(m.stream))
+		for _, s := range []driver.Stream{m.stream, m.side} {
+			if s != 0 {
+				errs = append(errs, d.DestroyStream(s))
+			}
 		}
 		if failed != nil {
 			return failed // after which no call succeeds
@@ -167,7 +182,7 @@ func (m *Machine) execute(d *driver.Context, c *compiled) error {
 		return err
 	}
 	if m.backend.options.NoGraphs {
-		if err := m.record(d, c); err != nil {
+		if err := m.record(&fork{d: d, main: m.stream}, c); err != nil {
 			return err
 		}
 		return d.Synchronize(m.stream)
@@ -219,8 +234,9 @@ func (m *Machine) graph(d *driver.Context, c *compiled) (driver.Graph, error) {
 			return 0, err
 		}
 	}
-	g, _, err := d.Capture(m.stream, func() error { return m.record(d, c) })
-	if err != nil {
+	f := &fork{d: d, main: m.stream, side: m.side, ahead: true}
+	g, _, err := d.Capture(m.stream, func() error { return m.record(f, c) })
+	if err := errors.Join(err, f.close()); err != nil {
 		return 0, err
 	}
 	if len(m.recent) == maxGraphs {
@@ -235,8 +251,8 @@ func (m *Machine) graph(d *driver.Context, c *compiled) (driver.Graph, error) {
 	return g, nil
 }
 
-// record puts the launches of a program into the stream.
-func (m *Machine) record(d *driver.Context, c *compiled) error {
+// record puts the launches of a program into the stream, or the one beside it.
+func (m *Machine) record(f *fork, c *compiled) error {
 	runs := m.activeRuns()
 	for i := range c.launches {
 		l := &c.launches[i]
@@ -250,11 +266,18 @@ func (m *Machine) record(d *driver.Context, c *compiled) error {
 		if l.spread > 0 {
 			grid[0] = min(grid[0], max(1, l.spread/runs))
 		}
-		if err := m.launch(d, l, grid); err != nil {
+		s, err := f.before(l)
+		if err != nil {
+			return err
+		}
+		if err := m.launch(f.d, l, grid, s); err != nil {
+			return err
+		}
+		if err := f.after(l); err != nil {
 			return err
 		}
 	}
-	return nil
+	return f.join(len(c.steps))
 }
 
 // prepare gets what a launch needs.
@@ -267,16 +290,16 @@ func (m *Machine) prepare(d *driver.Context, l *launch) error {
 	return err
 }
 
-func (m *Machine) launch(d *driver.Context, l *launch, grid [3]int) error {
+func (m *Machine) launch(d *driver.Context, l *launch, grid [3]int, s driver.Stream) error {
 	if l.blas != nil {
-		return m.backend.blas.multiply(l.blas, m.stream)
+		return m.backend.blas.multiply(l.blas, s)
 	}
 	f, err := m.backend.code.function(d, l.kernel, l.shared)
 	if err == nil {
-		err = d.Launch(f, grid, [3]int{l.block, 1, 1}, l.shared, m.stream, l.args)
+		err = d.Launch(f, grid, [3]int{l.block, 1, 1}, l.shared, s, l.args)
 	}
 	if err == nil && m.backend.options.NoGraphs {
-		err = d.Synchronize(m.stream)
+		err = d.Synchronize(s)
 	}
 	if err != nil {
 		return fmt.Errorf("kernel %s: %w", l.kernel, err)
@@ -360,7 +383,7 @@ func (m *Machine) refresh(d *driver.Context, b kernels.Buffer, run int, from ref
 		return c.err
 	}
 	l := c.last()
-	return m.launch(d, l, l.grid)
+	return m.launch(d, l, l.grid, m.stream)
 }
 
 // WriteInts implements [kernels.Machine].

@@ -10,6 +10,7 @@ import (
 
 	"github.com/etastar/etastar/kernels"
 	"github.com/etastar/etastar/kernels/cpu"
+	"github.com/etastar/etastar/kernels/cuda/driver"
 )
 
 func load(t testing.TB, b kernels.Backend, runs int, m *model) kernels.Machine {
@@ -161,6 +162,43 @@ func TestTogetherAlone(t *testing.T) {
 				if !slices.Equal(x, y) {
 					t.Fatalf("run %d: weights of %s differ", run, w.name)
 				}
+			}
+		}
+	}
+}
+
+// TestInOrder: kernels that work beside each other leave the bits that they leave in order.
+func TestInOrder(t *testing.T) {
+	inOrder, err := New(Options{InOrder: true})
+	if driver.Missing(err) {
+		t.Skipf("needs an NVIDIA GPU: %v", err)
+	}
+	check(t, err)
+	defer func() { check(t, inOrder.Close()) }()
+	for _, s := range []shape{smallDense, smallExperts, benchShapes[0]} {
+		var want []float32
+		for _, backend := range []*Backend{inOrder, gpu(t), gpu(t)} {
+			m := newModel(t, s)
+			mc, err := backend.Load(2, m.accumulate, m.apply, m.evaluate)
+			check(t, err)
+			m.start(t, mc, 0, 1)
+			m.start(t, mc, 1, 2)
+			for step := range 30 {
+				m.step(t, mc, []int{0, 1}, step+1)
+			}
+			var got []float32
+			for run := range 2 {
+				for _, w := range m.tensors {
+					x := make([]float32, size(w.shape))
+					check(t, mc.ReadFloats(x, w.p, run))
+					got = append(got, x...)
+				}
+			}
+			check(t, mc.Close())
+			if want == nil {
+				want = got
+			} else if !slices.Equal(got, want) {
+				t.Errorf("%+v: other weights than in order", s)
 			}
 		}
 	}

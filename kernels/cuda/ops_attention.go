@@ -103,9 +103,10 @@ func (c *compiler) qkNormRopeGrad(o kernels.QKNormRopeGrad) {
 		a.qkv, a.work = c.in16(o.QKV), c.tmp(int64(blocks)*2*int64(h.Dim), wide)
 	}
 	c.perPosition("QKNormRopeGrad", o.Positions, o.Theta, o.MaxPosition, func(run int, p, slots uint64) {
-		a.positions, a.runs = p, slots
+		a.positions, a.runs, c.until = p, slots, 0
 		c.addFor(run, "qk_norm_rope_grad_"+variant, blocks, 1, raw(&a))
 		if o.QGain != 0 {
+			c.beside(nil, o.DQGain, o.DKGain)
 			c.addFor(run, "qk_norm_rope_grad_gain", ceil(h.Dim, 32), 2, raw(&a))
 		}
 	})

@@ -168,6 +168,7 @@ func (c *compiler) rmsNormGrad(o kernels.RMSNormGrad) {
 	}
 	width, _ := c.normWidth(d, a.dx, a.dx16, a.dy, a.x, a.gain)
 	c.add("rmsnorm_grad"+kind+"_"+width, blocks, 1, raw(&a))
+	c.beside(nil, o.DGain)
 	c.add("rmsnorm_grad_gain", ceil(d, 32), 1, raw(&a))
 }
 

@@ -130,6 +130,9 @@ func (c *compiler) matMul(o kernels.MatMul) {
 		k = a.Rows()
 	}
 	out, kind := c.outAny(o.Y)
+	if o.TransA {
+		c.beside([]kernels.Buffer{o.A, o.B}, o.Y)
+	}
 	c.gemm(product{
 		a: c.in16(o.A), b: c.in16(o.B), c: out, kind: kind, m: y.Rows(), n: y.Cols(), k: k,
 		transA: o.TransA, transB: o.TransB, add: o.Add, alpha: one(o.Alpha),
@@ -175,6 +178,7 @@ func (c *compiler) groupMatMulGrad(o kernels.GroupMatMulGrad) {
 		dw: c.out32(o.DW), dy: c.in16(o.DY), x: c.in16(o.X), offsets: c.in32(o.Offsets), runs: c.slots(),
 		rows: int32(dy.Rows()), n: int32(n), k: int32(k), experts: int32(experts), add: flag(o.Add), alpha: one(o.Alpha),
 	}
+	c.beside([]kernels.Buffer{o.DY, o.X, o.Offsets}, o.DW)
 	vector := vectors([]ref{g.dy, g.x}, n, k)
 	each, number := dy.Rows()/experts, func(t tile) int { return ceil(n, t.bm) * ceil(k, t.bn) * experts }
 	if vector && c.hopperMatrices(g.dy, g.x) {

@@ -143,6 +143,18 @@ func TestPlan(t *testing.T) {
 					}
 				}
 			}
+			for _, h := range p.holds {
+				for _, root := range h.roots {
+					if life := lives[root]; life != nil {
+						life[1] = max(life[1], h.until-1)
+					}
+				}
+				for k := range list {
+					if list[k].what == fmt.Sprint("work of op ", h.step) {
+						list[k].last = h.until - 1
+					}
+				}
+			}
 			for root, life := range lives {
 				info := c.info(root)
 				for _, one := range []form{wide, narrow} {
@@ -165,6 +177,59 @@ func TestPlan(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestBeside: what goes on beside the other launches touches nothing that these change before
+// it is waited for, and that is most of what gives parameters their gradients.
+func TestBeside(t *testing.T) {
+	for name, target := range papers(t) {
+		for _, s := range []shape{smallDense, smallExperts} {
+			m := newModel(t, s)
+			_, sized, err := compileAll(target, 2, []*kernels.Program{m.accumulate, m.apply, m.evaluate})
+			check(t, err)
+			number := 0
+			for _, p := range sized {
+				for _, l := range p.launches {
+					if l.until == 0 {
+						continue
+					}
+					number++
+					if l.until <= l.step {
+						t.Errorf("%d: a launch of step %d until step %d", name, l.step, l.until)
+					}
+					reads, writes := besides(t, p.program.Op(p.steps[l.step].op))
+					for _, step := range p.steps[l.step+1 : l.until] {
+						for _, a := range step.accesses {
+							root := func(b kernels.Buffer) kernels.Buffer { info, _ := p.program.Space().Info(b); return info.Root }
+							is := func(b kernels.Buffer) bool { return b != 0 && root(b) == root(a.Buffer) }
+							if slices.ContainsFunc(writes, is) || a.Write && slices.ContainsFunc(reads, is) {
+								t.Errorf("%d: %s of step %d is not waited for before step %d", name, l.kernel, l.step, step.op)
+							}
+						}
+					}
+				}
+			}
+			if least := 5 * s.layers; number < least {
+				t.Errorf("%d: %d launches beside others, want at least %d", name, number, least)
+			}
+		}
+	}
+}
+
+// besides are the buffers of what an operation does beside others.
+func besides(t *testing.T, op kernels.Op) (reads, writes []kernels.Buffer) {
+	switch o := op.(type) {
+	case kernels.MatMul:
+		return []kernels.Buffer{o.A, o.B}, []kernels.Buffer{o.Y}
+	case kernels.GroupMatMulGrad:
+		return []kernels.Buffer{o.DY, o.X, o.Offsets}, []kernels.Buffer{o.DW}
+	case kernels.RMSNormGrad:
+		return nil, []kernels.Buffer{o.DGain}
+	case kernels.QKNormRopeGrad:
+		return nil, []kernels.Buffer{o.DQGain, o.DKGain}
+	}
+	t.Errorf("%T has launches beside others", op)
+	return nil, nil
 }
 
 // TestForms: what the operations need decides how buffers lie in memory.

@@ -33,7 +33,7 @@ const (
 func newStaging(c *driver.Context) (*staging, error) {
 	s := &staging{}
 	err := func() (err error) {
-		if s.ahead, err = c.NewStream(); err != nil {
+		if s.ahead, err = c.NewStream(false); err != nil {
 			return err
 		}
 		if s.arrived, err = c.NewEvent(); err != nil {

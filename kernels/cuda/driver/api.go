@@ -59,7 +59,7 @@ func loadAPI(folders []string) (*api, error) {
 		{&a.moduleFunction, "cuModuleGetFunction", false},
 		{&a.functionSet, "cuFuncSetAttribute", false},
 		{&a.functionGet, "cuFuncGetAttribute", false},
-		{&a.streamCreate, "cuStreamCreate", false},
+		{&a.streamCreate, "cuStreamCreateWithPriority", false},
 		{&a.streamDestroy, "cuStreamDestroy_v2", false},
 		{&a.streamSync, "cuStreamSynchronize", false},
 		{&a.streamCapture, "cuStreamBeginCapture_v2", false},

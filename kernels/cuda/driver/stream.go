@@ -17,10 +17,15 @@ const (
 	notReady          = 600 // CUDA_ERROR_NOT_READY
 )
 
-// NewStream makes a stream that waits for no other.
-func (c *Context) NewStream() (Stream, error) {
+// NewStream makes a stream that waits for no other. Where the device has to choose, it goes
+// on with the work of one that is urgent.
+func (c *Context) NewStream(urgent bool) (Stream, error) {
 	var s Stream
-	if err := c.api.check(call(c.api.streamCreate, uintptr(unsafe.Pointer(&s)), streamNonBlocking), "making a stream"); err != nil {
+	priority := int32(0)
+	if urgent {
+		priority = -1 // lower numbers go first
+	}
+	if err := c.api.check(call(c.api.streamCreate, uintptr(unsafe.Pointer(&s)), streamNonBlocking, uintptr(priority)), "making a stream"); err != nil {
 		return 0, err
 	}
 	return s, nil
