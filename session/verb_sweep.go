@@ -282,7 +282,7 @@ func (s Sweep) settle(c *Call) (Value, error) {
 		return s, nil
 	}
 	s.Table = sweepTable(s.Runs)
-	if s.Started() == 0 {
+	if s.Started() == 0 && !c.start {
 		s.estimate(c)
 	}
 	c.Note(s.notes()...)
