@@ -158,7 +158,7 @@ func (s *Session) start(n *node) {
 		}
 		c.inputs[e.ref.param.Name] = append(c.inputs[e.ref.param.Name], e.to.out.value)
 	}
-	c.worker = s.options.Worker
+	c.worker, c.start = s.options.Worker, s.options.Start
 	c.progress = func(done, total int64) {
 		j.mu.Lock()
 		j.done, j.total = done, total

@@ -1,11 +1,15 @@
 package session
 
 import (
+	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/etastar/etastar/trainer/config"
+	"github.com/etastar/etastar/trainer/rundir"
 )
 
 const (
@@ -108,6 +112,91 @@ func (n *node) boundCall(t *testing.T, s *Session) *Call {
 	}
 	c.inputs["target"] = []Value{x.Value}
 	return c
+}
+
+// TestContestMeasured: from the table of its runs a contest says what it said of them, though
+// the corpus is gone; what the table lacks is named.
+func TestContestMeasured(t *testing.T) {
+	for name, text := range map[string]string{
+		"width":   wide + " seeds=2",
+		"horizon": contestRuns + "d_model=16 layers=1 tokens=[3k,6k,12k] target=(shape d_model=16 layers=1 head_dim=8 tokens=48k)",
+		"experts": contestRuns + "d_model=[16,32] layers=1 experts=4 top_k=1 tokens=6k target=(shape d_model=64 layers=1 head_dim=8 experts=8 top_k=2)",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := openSweep(t, t.TempDir(), "x = paradigms "+text)
+			k, err := s.statement(cell(t, s, "x").Line).boundCall(t, s).contest()
+			if err != nil {
+				t.Fatal(err)
+			}
+			world := func(r config.Run) (float64, bool) {
+				if r.LR == 0.1 {
+					return math.Inf(1), true
+				}
+				return exact(r)
+			}
+			want, err := k.settle(world)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var runs []SweepRun
+			for _, r := range k.runs() {
+				l, _ := world(r)
+				run := SweepRun{Config: r}
+				run.Status.State, run.Status.Val, run.Status.ValSE = rundir.Finished, rundir.Number(l), 0.01
+				if math.IsInf(l, 0) {
+					run.Status.State = rundir.Diverged
+				}
+				runs = append(runs, run)
+			}
+			dir := t.TempDir()
+			write := func(rows int) {
+				t.Helper()
+				tb := sweepTable(runs)
+				var b strings.Builder
+				for i, c := range tb.Columns {
+					fmt.Fprint(&b, strings.Repeat(",", min(i, 1)), c.Name)
+				}
+				for i := range min(rows, tb.Rows) {
+					for j, c := range tb.Columns {
+						fmt.Fprint(&b, strings.Repeat(",", min(j, 1)), strings.Repeat("\n", 1-min(j, 1)), c.String(i))
+					}
+				}
+				if err := os.WriteFile(filepath.Join(dir, "runs.csv"), []byte(b.String()), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			replayed := func() Cell {
+				return evaluated(t, dir, `all = load "runs.csv"`, "x = paradigms "+text+` measured=all data="gone.txt"`)
+			}
+			write(len(runs))
+			c := replayed()
+			if c.Err != nil {
+				t.Fatal(c.Err)
+			}
+			v := c.Value.(Sweep)
+			got := v.Study.(*Paradigms)
+			for i, r := range want.Rows {
+				g := got.Rows[i]
+				if math.Abs(g.LR/r.LR-1) > 1e-3 || math.Abs(g.Error-r.Error) > 1e-3 || math.Abs(g.Regret-r.Regret) > 1e-5 || g.Runs != r.Runs || g.FLOPs != r.FLOPs || g.Over != r.Over {
+					t.Errorf("%+v, want %+v", g, r)
+				}
+			}
+			if !v.Watched || v.Finished() != len(v.Runs) {
+				t.Errorf("%d of %d over, watched %v", v.Finished(), len(v.Runs), v.Watched)
+			}
+			write(3)
+			if c := replayed(); c.Err == nil || !strings.Contains(c.Err.Error(), "the table lacks") || !strings.Contains(c.Err.Error(), " at η ") {
+				t.Errorf("of three rows it says %v", c.Err)
+			}
+		})
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "runs.csv"), []byte("N,D,lr,loss\n1e6,1e6,1e-3,3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c := evaluated(t, dir, `all = load "runs.csv"`, "x = paradigms "+wide+" measured=all"); c.Err == nil || !strings.Contains(c.Err.Error(), "no column d_model") {
+		t.Errorf("of another table it says %v", c.Err)
+	}
 }
 
 // TestContestTrains: the two stages one after the other, to the table.

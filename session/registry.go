@@ -86,6 +86,7 @@ type Call struct {
 	notes    []string
 	progress func(done, total int64)
 	worker   []string // Options.Worker
+	start    bool     // Options.Start
 }
 
 // Note tells the reader something about the result.

@@ -18,6 +18,8 @@ type Options struct {
 	Interactive bool
 	// Example marks the built-in example.
 	Example bool
+	// Start says that sweeps train at once: nobody waits to hear how long they would take.
+	Start bool
 	// Worker are the words with which this program is a training worker; nil: worker.
 	Worker []string
 }

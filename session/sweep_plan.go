@@ -128,11 +128,14 @@ func (c *Call) shape(d, layers int) (config.Shape, error) {
 			*to = v
 		}
 	}
-	set(&s.Heads, "heads")
-	if c.Given("heads") && !c.Given("kv_heads") {
-		s.KVHeads = s.Heads
-		if s.Heads%2 == 0 {
-			s.KVHeads = s.Heads / 2
+	heads := int(c.Number("heads"))
+	if h := int(c.Number("head_dim")); heads == 0 && h > 0 {
+		heads = max(1, d/h)
+	}
+	if heads > 0 {
+		s.Heads, s.KVHeads = heads, heads
+		if heads%2 == 0 {
+			s.KVHeads = heads / 2
 		}
 	}
 	set(&s.KVHeads, "kv_heads")

@@ -44,6 +44,9 @@ func (s *Session) Start(line int) (what string, err error) {
 	if err != nil {
 		return "", err
 	}
+	if v.Watched && v.Dir == "" {
+		return "", errors.New("these losses were measured before: leave measured= out to train")
+	}
 	if v.Watched {
 		return "", errors.New("these runs are watched, not asked for here: etastar runs start takes them up again")
 	}

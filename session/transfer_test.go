@@ -100,6 +100,28 @@ func TestRulesFromFilesAndEdits(t *testing.T) {
 	}
 }
 
+// TestHeadsFillTheWidth: of a width and a head's width follow the heads.
+func TestHeadsFillTheWidth(t *testing.T) {
+	for text, want := range map[string][3]int{
+		"d_model=64":                       {4, 2, 16},
+		"d_model=64 head_dim=8":            {8, 4, 8},
+		"d_model=24 head_dim=8":            {3, 3, 8},
+		"d_model=64 head_dim=8 heads=2":    {2, 1, 8},
+		"d_model=64 head_dim=8 heads=3":    {3, 3, 8},
+		"d_model=8 head_dim=16":            {1, 1, 16},
+		"d_model=64 heads=4 kv_heads=4":    {4, 4, 16},
+		"d_model=64 head_dim=8 kv_heads=1": {8, 1, 8},
+	} {
+		c := evaluated(t, t.TempDir(), "x = shape "+text)
+		if c.Err != nil {
+			t.Fatal(c.Err)
+		}
+		if s := c.Value.(Shape); [3]int{s.Heads, s.KVHeads, s.HeadDim} != want {
+			t.Errorf("%s: %d heads, %d of keys, %d wide, want %v", text, s.Heads, s.KVHeads, s.HeadDim, want)
+		}
+	}
+}
+
 // TestTransferRefusals: what cannot be carried is refused with the reason and the way out.
 func TestTransferRefusals(t *testing.T) {
 	const base = "base=(shape d_model=256 layers=4 lr=3e-3)"

@@ -66,6 +66,7 @@ func paradigmsVerb() *Verb {
 		keep, target,
 		Param{Name: "around", Doc: "learning rates of the target on either side of each prediction", Number: &NumberSpec{Min: 1, Max: 10, Integer: true}, Default: "2"},
 		Param{Name: "step", Doc: "ratio between them", Number: &NumberSpec{Min: 1, Above: true, Max: 10}, Default: "1.6"},
+		Param{Name: "measured", Doc: "the losses of these runs in a table, such as export --csv wrote of this statement where it trained: nothing trains then, and data= is not needed", Input: []string{"table", "sweep"}},
 	)
 	v.Name, v.Example = "paradigms", `contest = paradigms d_model=[32,64,128] lr=1e-3..3e-2 x5 tokens=205k target=(shape d_model=256)`
 	v.Summary = "Fitting against Transfer: both predict η of a larger model, which is trained to see"
@@ -77,6 +78,9 @@ func paradigmsVerb() *Verb {
 		k, err := c.contest()
 		if err != nil {
 			return nil, err
+		}
+		if c.Input("measured") != nil {
+			return k.replay(c)
 		}
 		var study *Paradigms
 		s, err := c.staged(func(l losses) ([]config.Run, error) {
@@ -105,6 +109,12 @@ func (c *Call) contest() (*contest, error) {
 	for _, name := range []string{"rule", "base", "ignore"} {
 		delete(plain.args, name)
 		delete(plain.given, name)
+	}
+	if c.Input("measured") != nil {
+		for _, name := range []string{"data", "validation_data", "tokenizer"} {
+			delete(plain.args, name)
+			delete(plain.given, name)
+		}
 	}
 	plain.inputs = nil
 	k := &contest{options: c.transferOptions()}

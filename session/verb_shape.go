@@ -87,7 +87,7 @@ func shapeVerb() *Verb {
 		Params: []Param{
 			{Name: "d_model", Doc: "width", Number: &NumberSpec{Min: 4, Max: 65536, Integer: true, Log: true}, Required: true, Knob: true},
 			{Name: "layers", Doc: "depth", Number: &NumberSpec{Min: 1, Max: 1024, Integer: true}, Default: "2", Knob: true},
-			whole("heads", "query heads; from d_model where not given", "0"),
+			whole("heads", "query heads; as many as fill d_model where not given", "0"),
 			whole("kv_heads", "key-value heads; half of heads where that divides", "0"),
 			whole("head_dim", "width of a head", "0"),
 			whole("d_ff", "inner width of SwiGLU, of all active experts together; 3·d_model where not given", "0"),

@@ -95,7 +95,7 @@ func (s Sweep) Finished() int {
 func (s Sweep) Started() int {
 	n := 0
 	for _, r := range s.Runs {
-		if r.Dir != "" || r.Foreign != nil && r.Status.State != "" {
+		if r.Dir != "" || r.Status.State != "" {
 			n++
 		}
 	}
@@ -122,7 +122,7 @@ func sweepVerb() *Verb {
 			{Name: "lr", Doc: "peak learning rates: a list, or a range with a number of points (1e-3..1e-1 x5)", Number: &NumberSpec{Above: true}, List: true, Range: true, Required: true},
 			{Name: "tokens", Doc: "horizons D; 20 for every parameter where not given", Unit: "tokens", Number: &NumberSpec{Above: true, Count: true, Log: true}, List: true},
 			counts("layers", "depths", "2"),
-			whole("heads", "query heads; from d_model where not given", "0"),
+			whole("heads", "query heads; as many as fill d_model where not given", "0"),
 			whole("kv_heads", "key-value heads; half of heads where that divides", "0"),
 			whole("head_dim", "width of a head", "0"),
 			whole("d_ff", "inner width of SwiGLU; 3·d_model where not given", "0"),
@@ -282,7 +282,7 @@ func (s Sweep) settle(c *Call) (Value, error) {
 		return s, nil
 	}
 	s.Table = sweepTable(s.Runs)
-	if s.Started() == 0 {
+	if s.Started() == 0 && !c.start {
 		s.estimate(c)
 	}
 	c.Note(s.notes()...)

@@ -26,7 +26,7 @@ type Run struct {
 // Do runs the notebook and returns the exit code. When ctx ends first it prints
 // nothing and returns Failed.
 func (r Run) Do(ctx context.Context) int {
-	n, code := open(r.Path, session.Options{}, r.Err)
+	n, code := open(r.Path, session.Options{Start: r.Start}, r.Err)
 	if n == nil {
 		return code
 	}
