@@ -258,6 +258,14 @@ type statsArgs struct {
 	blocks       int32
 }
 
+type statsEachArgs struct {
+	arena           uint64
+	stride          int64
+	tensors, chunks uint64
+	out, work       ref
+	runs            uint64
+}
+
 type logArgs struct {
 	ring, cursor ref
 	x            [kernels.MaxLog]ref

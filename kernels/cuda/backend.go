@@ -3,7 +3,6 @@ package cuda
 import (
 	"errors"
 	"fmt"
-	"maps"
 
 	"github.com/etastar/etastar/kernels"
 	"github.com/etastar/etastar/kernels/cuda/driver"
@@ -149,19 +148,6 @@ type loaded struct {
 
 func newCode(i images) *code {
 	return &code{images: i, modules: map[string]driver.Module{}, functions: map[string]loaded{}}
-}
-
-// load compiles what is not there yet of some kernels, side by side.
-func (l *code) load(c *driver.Context, names map[string]bool) error {
-	missing := map[string][]byte{}
-	for name := range names {
-		if _, ok := l.modules[name]; !ok {
-			missing[name] = l.images[name]
-		}
-	}
-	loaded, err := c.LoadAll(missing)
-	maps.Copy(l.modules, loaded)
-	return err
 }
 
 // function loads a kernel when it is first needed.

@@ -88,17 +88,8 @@ func (m *Machine) load(d *driver.Context, sized []*compiled) (err error) {
 		return err
 	}
 	m.indices = newIndices(m.space, list, len(m.active))
-	needed := map[string]bool{}
 	for _, p := range list {
 		m.programs[p.program] = p
-		for _, l := range p.launches {
-			if l.blas == nil {
-				needed[l.kernel] = true
-			}
-		}
-	}
-	if err := m.backend.code.load(d, needed); err != nil {
-		return err
 	}
 	for _, k := range m.compiler.consts {
 		if err = m.staging.write(d, m.memory+driver.Memory(k.at), k.data, m.stream); err != nil {

@@ -1,6 +1,10 @@
 package cuda
 
-import "github.com/etastar/etastar/kernels"
+import (
+	"slices"
+
+	"github.com/etastar/etastar/kernels"
+)
 
 // span is how many elements a block of the elementwise kernels has.
 const span = 2048
@@ -37,6 +41,25 @@ func (c *compiler) sum(o kernels.Sum) {
 
 func (c *compiler) stats(o kernels.Stats) {
 	out := c.out32(o.Out)
+	if len(o.X) > 1 && !slices.ContainsFunc(o.X, func(b kernels.Buffer) bool { return c.info(b).Class == kernels.Shared }) {
+		var list []tensor
+		at := int64(0)
+		for _, b := range o.X {
+			c.in32(b)
+			n := int64(c.info(b).Len())
+			list = append(list, tensor{p: -1, g: c.element(b, wide), m: at, v: -1, p16: -1, n: n})
+			at += (n + chunkLen - 1) / chunkLen
+		}
+		a := statsEachArgs{
+			arena: c.arenaAddress(), stride: c.arenaStride(wide), out: out, work: c.tmp64(at * kernels.StatFields), runs: c.slots(),
+		}
+		var count int
+		a.tensors, a.chunks, count = c.tensors(list)
+		c.add("stats_each", count, 1, raw(&a))
+		c.add("stats_each_finish", len(list), 1, raw(&a))
+		return
+	}
+	c.beside(o.X, o.Out)
 	for i, b := range o.X {
 		n := c.info(b).Len()
 		x, kind := c.inAny(b)

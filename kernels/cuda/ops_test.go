@@ -234,6 +234,7 @@ func TestElementwise(t *testing.T) {
 			kernels.Zero{Y: []kernels.Buffer{gone, ints, r.space.View("part", parts, 1, 1)}},
 			kernels.Sum{Y: r.compare(r.in("Sum", 1), 1e-4), X: a, Scale: 0.5, Add: true},
 			kernels.Stats{X: []kernels.Buffer{a, b}, Out: r.out("Stats", single, 2, 3)},
+			kernels.Stats{X: []kernels.Buffer{x}, Out: r.out("One", single, 1, 3)},
 			kernels.Log{Ring: ring, Cursor: cursor, X: []kernels.Buffer{r.in("P", 1), r.in("Q", 1)}},
 			kernels.Log{Ring: ring, Cursor: cursor, X: []kernels.Buffer{r.in("R", 1), r.in("S", 1)}},
 		)

@@ -35,6 +35,7 @@ type Sample struct {
 	Param               int
 	Value, Diff, start  kernels.Buffer
 	Rows, Cols, at, len int // at and len: elements of the parameter
+	first               int // element of what is kept of all samples
 }
 
 // Observed is what the observing programs leave for the host; see [Options.Observe].
@@ -45,6 +46,8 @@ type Observed struct {
 	Rows    []Observation
 	Stats   kernels.Buffer // [≥ len(Rows), kernels.StatFields]
 	Samples []Sample
+	diff    kernels.Buffer // of all samples: what the step added
+	start   kernels.Buffer // and their initial values
 
 	// Probs [SampleRows, E], of the first tokens, and Counts [E] are of a layer's router.
 	Probs, Counts []kernels.Buffer
@@ -67,6 +70,17 @@ func (b *builder) observe() {
 	for i := range b.m.Params {
 		b.sample(i)
 	}
+	total := 0
+	for i := range o.Samples {
+		o.Samples[i].first = total
+		total += o.Samples[i].len
+	}
+	o.diff = b.space.Float("observed.diff", kernels.PerRun, total)
+	o.start = b.space.Float("observed.start", kernels.PerRun, total)
+	for i := range o.Samples {
+		o.Samples[i].Diff = b.of(i, "diff", o.diff)
+		o.Samples[i].start = b.of(i, "start", o.start)
+	}
 	o.Stats = b.space.Float("stats", kernels.PerRun, 12*(s.Layers+1)+len(b.m.Params)+4*len(o.Samples), kernels.StatFields)
 	for i := range s.Layers {
 		if name := fmt.Sprintf("observed.%d.", i); s.IsMoE() {
@@ -85,12 +99,9 @@ func (b *builder) sample(i int) {
 	}
 	cols := p.Shape[len(p.Shape)-1]
 	add := func(first, count int) {
-		name := fmt.Sprintf("%s.observed.%d", p.Name, first)
-		shape := append([]int{count}, p.Shape[1:]...)
 		b.m.Observed.Samples = append(b.m.Observed.Samples, Sample{
-			Param: i, Value: b.space.View(name, p.Value, first, count), Diff: b.space.Float(name+".diff", kernels.PerRun, shape...),
-			start: b.space.Float(name+".start", kernels.PerRun, shape...),
-			Rows:  count * stride / cols, Cols: cols, at: first * stride, len: count * stride,
+			Param: i, Value: b.space.View(fmt.Sprintf("%s.observed.%d", p.Name, first), p.Value, first, count),
+			Rows: count * stride / cols, Cols: cols, at: first * stride, len: count * stride,
 		})
 	}
 	count := max(32, sampleOf/cols) / sampleParts
@@ -106,11 +117,17 @@ func (b *builder) sample(i int) {
 	}
 }
 
-// stat appends a row and returns where it is written.
-func (o *Observed) stat(b *builder, row Observation) kernels.Buffer {
+// of is a sample's part of what is kept of all of them.
+func (b *builder) of(sample int, what string, all kernels.Buffer) kernels.Buffer {
+	s := b.m.Observed.Samples[sample]
+	return b.space.View(fmt.Sprintf("observed.%s.%d", what, sample), all, s.first, s.len)
+}
+
+// stat appends rows and returns where they are written.
+func (o *Observed) stat(b *builder, rows ...Observation) kernels.Buffer {
 	at := len(o.Rows)
-	o.Rows = append(o.Rows, row)
-	return b.space.View(fmt.Sprintf("stats.%d", at), o.Stats, at, 1)
+	o.Rows = append(o.Rows, rows...)
+	return b.space.View(fmt.Sprintf("stats.%d", at), o.Stats, at, len(rows))
 }
 
 // see records the statistics of an activation where they are wanted.
@@ -161,29 +178,40 @@ func (b *builder) observedApply() []kernels.Op {
 	o, m := b.m.Observed, b.m
 	var ops []kernels.Op
 	add := func(x ...kernels.Op) { ops = append(ops, x...) }
-	stats := func(kind Kind, p *Param, n int, x kernels.Buffer) {
-		add(kernels.Stats{X: []kernels.Buffer{x}, Out: o.stat(b, Observation{p.Module, p.Layer, kind, n})})
+	var rows []Observation
+	var of []kernels.Buffer
+	row := func(kind Kind, p *Param, n int, x kernels.Buffer) {
+		rows, of = append(rows, Observation{p.Module, p.Layer, kind, n}), append(of, x)
 	}
-	before := make([]kernels.Buffer, len(o.Samples))
+	stats := func() {
+		add(kernels.Stats{X: of, Out: o.stat(b, rows...)})
+		rows, of = nil, nil
+	}
 	for i := range m.Params {
 		p := &m.Params[i]
 		info, _ := b.space.Info(p.Grad)
-		stats(Gradient, p, info.Len(), p.Grad)
+		row(Gradient, p, info.Len(), p.Grad)
 	}
+	stats()
+	// All samples lie side by side: a launch of a GPU takes longer than what most are of.
+	total, _ := b.space.Info(o.diff)
+	before, now, drift := b.scratch("observed.before", total.Len()), b.scratch("observed.now", total.Len()), b.scratch("observed.drift", total.Len())
 	for i, s := range o.Samples {
-		before[i] = b.scratch(fmt.Sprintf("observed.before.%d", i), s.len)
-		add(kernels.Copy{Y: before[i], X: s.Value})
+		add(kernels.Copy{Y: b.of(i, "before", before), X: s.Value})
 	}
 	add(b.apply()...)
 	for i, s := range o.Samples {
-		p := &m.Params[s.Param]
-		drift := b.scratch(fmt.Sprintf("observed.drift.%d", i), s.len)
-		add(kernels.Blend{Y: s.Diff, A: s.Value, B: before[i], Beta: -1}, kernels.Blend{Y: drift, A: s.Value, B: s.start, Beta: -1})
-		stats(Weight, p, s.len, s.Value)
-		stats(Update, p, s.len, s.Diff)
-		stats(Drift, p, s.len, drift)
-		stats(Start, p, s.len, s.start)
+		add(kernels.Copy{Y: b.of(i, "now", now), X: s.Value})
 	}
+	add(kernels.Blend{Y: o.diff, A: now, B: before, Beta: -1}, kernels.Blend{Y: drift, A: now, B: o.start, Beta: -1})
+	for i, s := range o.Samples {
+		p := &m.Params[s.Param]
+		row(Weight, p, s.len, b.of(i, "weight", now))
+		row(Update, p, s.len, s.Diff)
+		row(Drift, p, s.len, b.of(i, "drift", drift))
+		row(Start, p, s.len, s.start)
+	}
+	stats()
 	return ops
 }
 

@@ -1,16 +1,10 @@
 package driver
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
-	"runtime"
-	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"unsafe"
 )
 
@@ -65,53 +59,6 @@ func (c *Context) LoadPTX(name string, ptx []byte) (Module, error) {
 		}
 	}
 	return m, err
-}
-
-// LoadAll compiles several pieces of PTX, by name, side by side: a thread of the processor
-// each, the longest first. What was compiled is returned beside an error.
-func (c *Context) LoadAll(ptx map[string][]byte) (map[string]Module, error) {
-	names := slices.SortedFunc(maps.Keys(ptx), func(a, b string) int {
-		return cmp.Or(len(ptx[b])-len(ptx[a]), strings.Compare(a, b))
-	})
-	modules, errs := make([]Module, len(names)), make([]error, len(names))
-	var next atomic.Int64
-	var all sync.WaitGroup
-	for range min(len(names), runtime.GOMAXPROCS(0)) {
-		all.Go(func() {
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
-			own, err := c.onThisThread()
-			for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
-				if errs[i] = err; err == nil {
-					modules[i], errs[i] = own.LoadPTX(names[i], ptx[names[i]])
-				}
-			}
-			if err == nil {
-				_ = freePage(own.page)
-			}
-		})
-	}
-	all.Wait()
-	loaded := map[string]Module{}
-	for i, m := range modules {
-		if m != 0 {
-			loaded[names[i]] = m
-		}
-	}
-	return loaded, errors.Join(errs...)
-}
-
-// onThisThread is the same context for another thread, which must free its page.
-func (c *Context) onThisThread() (*Context, error) {
-	page, err := newPage(pageSize)
-	if err != nil {
-		return nil, fmt.Errorf("a page for kernel arguments: %w", err)
-	}
-	own := &Context{api: c.api, handle: c.handle, device: c.device, page: page}
-	if err := c.api.check(call(c.api.contextSet, c.handle), "entering the context of device %d", c.device); err != nil {
-		return nil, errors.Join(err, freePage(page))
-	}
-	return own, nil
 }
 
 // Unload gives a module back; its functions are gone with it.

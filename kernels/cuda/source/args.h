@@ -327,6 +327,17 @@ struct StatsArgs {
   int blocks;
 };
 
+// stats_each: the same of every tensor's g into a row of out [tensors,3], in chunks as
+// grad_norm's through work, float64 [count,3] a run; a tensor's m is its first chunk.
+struct StatsEachArgs {
+  float* arena;
+  long long stride;
+  const Tensor* tensors;
+  const Chunk* chunks;
+  Ref out, work;
+  Runs runs;
+};
+
 // log_row: row cursor[0] mod rows of ring [rows,n] receives x[0][0] … x[n-1][0], and the
 // int32 cursor grows by one.
 struct LogArgs {

@@ -4,6 +4,7 @@
 namespace {
 
 constexpr int kThreads = 256, kSpan = 2048;  // elements of a block
+constexpr int kChunk = 4096;                 // of the optimizer's tensors
 
 // each calls eight(i) for every eighth element of the block's part of n, or one(i) for
 // every element where vectors do not fit.
@@ -118,6 +119,33 @@ struct Magnitudes {
     squares += total(x * x);
     sum += total(m);
   }
+  // What thread of threads has of x[0…n).
+  template <class T>
+  __device__ __forceinline__ void read(const T* x, i64 n, i64 thread, i64 threads) {
+    i64 vectors = aligned16(x) ? n / 8 : 0;
+#pragma unroll 4
+    for (i64 i = thread; i < vectors; i += threads) add(load8(x + i * 8));
+    for (i64 i = vectors * 8 + thread; i < n; i += threads) add(load1(x + i));
+  }
+  // What lane of 32 has of blocks' sums.
+  __device__ __forceinline__ void gather(const double* work, int blocks) {
+#pragma unroll 4
+    for (int b = lane(); b < blocks; b += 32) {
+      squares += ld(work + b * 3);
+      sum += ld(work + b * 3 + 1);
+      top = max(top, float(ld(work + b * 3 + 2)));
+    }
+  }
+  __device__ __forceinline__ void write(double* work) const {
+    st(work, squares);
+    st(work + 1, sum);
+    st(work + 2, double(top));
+  }
+  __device__ __forceinline__ void finish(float* out, i64 n) const {
+    st(out, float(__nvvm_sqrt_rn_d(squares / n)));
+    st(out + 1, float(sum / n));
+    st(out + 2, squares == squares ? top : __builtin_nanf(""));  // max passes over NaN
+  }
   template <int Warps>
   __device__ __forceinline__ void reduce() {
     __shared__ double squaresOf[Warps], sumsOf[Warps];
@@ -131,19 +159,10 @@ struct Magnitudes {
 template <class T>
 DEVICE void stats(const StatsArgs& a) {
   int run = runOf(a.runs);
-  const T* x = at<T>(a.x, run);
   Magnitudes m;
-  i64 vectors = aligned16(x) ? a.n / 8 : 0, first = i64(blockIdx.x) * kThreads + threadIdx.x,
-      step = i64(a.blocks) * kThreads;
-#pragma unroll 4
-  for (i64 i = first; i < vectors; i += step) m.add(load8(x + i * 8));
-  for (i64 i = vectors * 8 + first; i < a.n; i += step) m.add(load1(x + i));
+  m.read(at<T>(a.x, run), a.n, i64(blockIdx.x) * kThreads + threadIdx.x, i64(a.blocks) * kThreads);
   m.reduce<kThreads / 32>();
-  if (threadIdx.x != 0) return;
-  double* work = at<double>(a.work, run) + blockIdx.x * 3;
-  st(work, m.squares);
-  st(work + 1, m.sum);
-  st(work + 2, double(m.top));
+  if (threadIdx.x == 0) m.write(at<double>(a.work, run) + blockIdx.x * 3);
 }
 
 }  // namespace
@@ -155,18 +174,31 @@ extern "C" __global__ void __launch_bounds__(kThreads) stats_h(StatsArgs a) { st
 // launch: grid (1, 1, runs) block 32 shared 0
 extern "C" __global__ void __launch_bounds__(32) stats_finish(StatsArgs a) {
   int run = runOf(a.runs);
-  const double* work = at<double>(a.work, run);
   Magnitudes m;
-#pragma unroll 4
-  for (int b = lane(); b < a.blocks; b += 32) {
-    m.squares += ld(work + b * 3);
-    m.sum += ld(work + b * 3 + 1);
-    m.top = max(m.top, float(ld(work + b * 3 + 2)));
-  }
+  m.gather(at<double>(a.work, run), a.blocks);
   m.reduce<1>();
-  if (lane() != 0) return;
-  float* out = at<float>(a.out, run);
-  st(out, float(__nvvm_sqrt_rn_d(m.squares / a.n)));
-  st(out + 1, float(m.sum / a.n));
-  st(out + 2, m.squares == m.squares ? m.top : __builtin_nanf(""));  // max passes over NaN
+  if (lane() == 0) m.finish(at<float>(a.out, run), a.n);
+}
+
+// stats_each, then stats_each_finish, of chunks of 4,096 elements.
+// launch: grid (chunks, 1, runs) block 256 shared 0
+extern "C" __global__ void __launch_bounds__(kThreads) stats_each(StatsEachArgs a) {
+  int run = runOf(a.runs);
+  const Chunk* c = a.chunks + blockIdx.x;
+  const Tensor* t = a.tensors + ld(&c->tensor);
+  i64 start = ld(&c->start);
+  Magnitudes m;
+  m.read(a.arena + run * a.stride + ld(&t->g) + start, min(i64(kChunk), ld(&t->n) - start), threadIdx.x, kThreads);
+  m.reduce<kThreads / 32>();
+  if (threadIdx.x == 0) m.write(at<double>(a.work, run) + blockIdx.x * 3);
+}
+// launch: grid (tensors, 1, runs) block 32 shared 0
+extern "C" __global__ void __launch_bounds__(32) stats_each_finish(StatsEachArgs a) {
+  int run = runOf(a.runs);
+  const Tensor* t = a.tensors + blockIdx.x;
+  i64 n = ld(&t->n);
+  Magnitudes m;
+  m.gather(at<double>(a.work, run) + ld(&t->m) * 3, int((n + kChunk - 1) / kChunk));
+  m.reduce<1>();
+  if (lane() == 0) m.finish(at<float>(a.out, run) + blockIdx.x * 3, n);
 }
