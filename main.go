@@ -322,6 +322,7 @@ func benchCommand(code *int) *cobra.Command {
 	cmd.Flags().StringVar(&b.Options.Runs, "runs", "", "how many runs train together: 1,4,8; without, what suits the shape")
 	cmd.Flags().StringVar(&b.Options.Peer, "peer", bench.Auto, "PyTorch: auto, off, or the Python that has it")
 	cmd.Flags().IntVar(&b.Options.Steps, "steps", 0, "steps to time; 0: 20, on a processor 5")
+	cmd.Flags().StringVar(&b.Options.Modes, "modes", "", "modes of PyTorch: eager, compile, graphs; without, all of them")
 	cmd.Flags().DurationVar(&b.Options.Budget, "budget", 0, "how long PyTorch may take for one mode, compiling included; 0: 3m")
 	cmd.Flags().BoolVar(&b.JSON, "json", false, "print a line of JSON for every row")
 	return cmd

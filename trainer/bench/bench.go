@@ -26,6 +26,7 @@ type Options struct {
 	Runs   string        // numbers of runs together, separated by commas; "": those of the shape
 	Steps  int           // to time; 0: 20, on the processor 5
 	Peer   string        // Auto, Off, or the Python that has PyTorch; "": Auto
+	Modes  string        // of PyTorch, separated by commas; "": eager, compile and graphs
 	Budget time.Duration // for one mode of PyTorch, compilation and all; 0: three minutes
 }
 
@@ -146,6 +147,10 @@ func Open(ctx context.Context, o Options) (*Plan, error) {
 	if !gpu && o.Peer != Auto && o.Peer != Off && o.Peer != "" {
 		return nil, &Refused{fmt.Errorf("PyTorch is measured on a GPU: leave out %q", o.Peer)}
 	}
+	modes, err := parseModes(o.Modes)
+	if err != nil {
+		return nil, &Refused{err}
+	}
 	d, err := openDevice(number, gpu)
 	if err != nil {
 		return nil, err
@@ -176,7 +181,7 @@ func Open(ctx context.Context, o Options) (*Plan, error) {
 		if p.peer, err = findPython(ctx, o.Peer, number, o.Budget); err != nil {
 			p.Notes = append(p.Notes, "no PyTorch to compare with: "+err.Error())
 		} else {
-			p.Torch = p.peer.torch
+			p.Torch, p.peer.only = p.peer.torch, modes
 		}
 	}
 	return p, nil

@@ -49,6 +49,20 @@ const (
 	reduceOverhead = "reduce-overhead"
 )
 
+// parseModes reads a list of modes; none stands for all.
+func parseModes(list string) ([]string, error) {
+	if list == "" {
+		return nil, nil
+	}
+	all := []string{eager, compiled, graphs}
+	for _, word := range split(list) {
+		if !slices.Contains(all, word) {
+			return nil, fmt.Errorf("PyTorch has no mode %q here: use %s", word, strings.Join(all, ", "))
+		}
+	}
+	return split(list), nil
+}
+
 // job is what peer.py is asked for.
 type job struct {
 	Probe     bool         `json:"probe,omitempty"`
@@ -68,6 +82,7 @@ type python struct {
 	device int
 	budget time.Duration // for one mode
 	torch  string        // version in words
+	only   []string      // modes to measure
 }
 
 // defaultBudget is twice what the largest shape needs to compile on a fast machine, and
@@ -115,6 +130,9 @@ func (p *python) modes(ctx context.Context, c Case, j job, say func(string, ...a
 	list, instead := []string{eager, compiled, graphs}, []string{reduceOverhead}
 	if j.Runs > 1 {
 		list, instead = []string{graphs}, []string{reduceOverhead, compiled}
+	}
+	if len(p.only) > 0 {
+		list = slices.DeleteFunc(list, func(mode string) bool { return !slices.Contains(p.only, mode) })
 	}
 	var out []PeerResult
 	for len(list) > 0 && ctx.Err() == nil {

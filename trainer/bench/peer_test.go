@@ -94,6 +94,11 @@ func TestModes(t *testing.T) {
 	if !slices.Contains(said, "tiny, PyTorch graphs, 3 together") {
 		t.Errorf("said %q", said)
 	}
+	p.only = []string{compiled, graphs}
+	if r := p.modes(t.Context(), c, job{Shape: c.Shape, Runs: 1}, say); len(r) != 3 || r[0].Mode != compiled || r[2].Mode != reduceOverhead {
+		t.Errorf("of two modes: %+v", r)
+	}
+	p.only = nil
 	moe := c
 	moe.Shape = moe.Shape.MoE(4, 2)
 	if r := p.modes(t.Context(), moe, job{Shape: moe.Shape, Runs: 3}, say); len(r) != 1 || r[0].Problem == "" {
@@ -199,4 +204,15 @@ func FuzzResult(f *testing.F) {
 		}
 		_, _ = parseProbe(out)
 	})
+}
+
+func TestParseModes(t *testing.T) {
+	for list, want := range map[string][]string{"": nil, "graphs": {graphs}, "eager, compile": {eager, compiled}} {
+		if got, err := parseModes(list); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: %v, %v", list, got, err)
+		}
+	}
+	if _, err := parseModes("graphs,jit"); err == nil || !strings.Contains(err.Error(), `"jit"`) {
+		t.Error(err)
+	}
 }
