@@ -133,18 +133,24 @@ func (o Blend) check(c *checker) {
 	c.factor("Beta", o.Beta)
 }
 
-// Copy is the operation Y = X for buffers of one type and length.
+// Copy is the operation Y[i] = X[i] for pairs of buffers of one type and length.
 type Copy struct {
-	Y, X Buffer
+	Y, X []Buffer
 }
 
 func (o Copy) check(c *checker) {
-	t := Float32
-	if i, ok := c.space.Info(o.X); ok {
-		t = i.Type
+	if len(o.X) == 0 || len(o.Y) != len(o.X) {
+		c.errorf("has %d buffers to copy and %d places", len(o.X), len(o.Y))
+		return
 	}
-	x, y := c.operand("X", o.X, t, true, false), c.operand("Y", o.Y, t, false, true)
-	c.vector(y, length(x))
+	for k := range o.X {
+		t := Float32
+		if i, ok := c.space.Info(o.X[k]); ok {
+			t = i.Type
+		}
+		x, y := c.operand("X", o.X[k], t, true, false), c.operand("Y", o.Y[k], t, false, true)
+		c.vector(y, length(x))
+	}
 }
 
 // Zero sets buffers of either type to 0.

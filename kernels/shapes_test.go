@@ -231,7 +231,7 @@ func TestScratchPlan(t *testing.T) {
 			b := s.Float("b", Scratch, size)
 			buffers = append(buffers, b)
 			total += padded(size)
-			r.Add(Copy{Y: b, X: s.View("v", src, 0, size)})
+			r.Add(Copy{Y: []Buffer{b}, X: []Buffer{s.View("v", src, 0, size)}})
 			use := buffers[rapid.IntRange(0, i).Draw(t, "use")]
 			r.Add(Sum{Y: s.Float("sum", PerRun, 1), X: use})
 		}
@@ -269,7 +269,7 @@ func TestScratchPlan(t *testing.T) {
 	src, r := s.Float("src", PerRun, 64), s.Record("chain")
 	for from, i := src, 0; i < 10; i++ {
 		to := s.Float("b", Scratch, 64)
-		r.Add(Copy{Y: to, X: from})
+		r.Add(Copy{Y: []Buffer{to}, X: []Buffer{from}})
 		from = to
 	}
 	p, err := r.Build()

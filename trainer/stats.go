@@ -198,9 +198,6 @@ func (g *Group) routerStats(run int, s Stats) error {
 	return nil
 }
 
-// rankRows is how many rows effective ranks are computed from.
-const rankRows = 32
-
 // rank is an effective rank to be computed.
 type rank struct {
 	of         Stats
@@ -211,41 +208,32 @@ type rank struct {
 	value      float64
 }
 
-// ranks reads the matrices of the middle layer.
+// ranks reads the rows that ranks are computed from.
 func (g *Group) ranks(run int, s Stats) (list []*rank, err error) {
-	middle := g.first.Shape.Layers / 2
-	for k, m := range g.Model.Observed.Samples {
-		p := &g.Model.Params[m.Param]
-		if p.Gain || p.Layer != middle || k > 0 && g.Model.Observed.Samples[k-1].Param == m.Param {
-			continue
-		}
-		for _, x := range []struct {
-			stat   string
-			buffer kernels.Buffer
-		}{{"rank", m.Value}, {"update_rank", m.Diff}} {
-			v := make([]float32, m.Rows*m.Cols)
-			if err := g.mc.ReadFloats(v, x.buffer, run); err != nil {
-				return nil, err
-			}
-			list = append(list, &rank{of: s, module: p.Module, stat: x.stat, matrix: v, rows: m.Rows, cols: m.Cols})
+	o := g.Model.Observed
+	info, _ := g.Model.Space.Info(o.Ranks)
+	all := make([]float32, info.Len())
+	if err := g.mc.ReadFloats(all, o.Ranks, run); err != nil {
+		return nil, err
+	}
+	for _, r := range o.Ranked {
+		n, p := r.Rows*r.Cols, &g.Model.Params[r.Param]
+		for k, stat := range []string{"rank", "update_rank"} {
+			at := r.At + k*n
+			list = append(list, &rank{of: s, module: p.Module, stat: stat, matrix: all[at : at+n], rows: r.Rows, cols: r.Cols})
 		}
 	}
 	return list, nil
 }
 
-// effectiveRank is that of up to rankRows rows of a matrix, spread evenly, over their
-// number; NaN of zeros.
+// effectiveRank is that of a matrix over the number of its rows; NaN of zeros.
 func effectiveRank(v []float32, rows, cols int) float64 {
-	n := min(rows, rankRows)
-	some := mat.NewDense(n, cols, nil)
-	for i := range n {
-		at := i * rows / n * cols
-		for k, x := range v[at : at+cols] {
-			some.Set(i, k, float64(x))
-		}
+	wide := make([]float64, len(v))
+	for i, x := range v {
+		wide[i] = float64(x)
 	}
 	var gram mat.SymDense
-	gram.SymOuterK(1, some)
+	gram.SymOuterK(1, mat.NewDense(rows, cols, wide))
 	var eig mat.EigenSym
 	if !eig.Factorize(&gram, false) {
 		return math.NaN()
@@ -264,5 +252,5 @@ func effectiveRank(v []float32, rows, cols int) float64 {
 	if sum == 0 {
 		return math.NaN()
 	}
-	return math.Exp(entropy) / float64(n)
+	return math.Exp(entropy) / float64(rows)
 }

@@ -179,7 +179,7 @@ func TestEffectiveRank(t *testing.T) {
 	for name, c := range map[string]struct {
 		v    []float32
 		want float64
-	}{"identity": {identity, 1}, "rank one": {one, 1. / rankRows}} {
+	}{"identity": {identity, 1}, "rank one": {one, 1. / n}} {
 		if got := effectiveRank(c.v, n, n); math.Abs(got-c.want) > 1e-3 {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}

@@ -138,9 +138,11 @@ func (c *compiler) blend(o kernels.Blend) step {
 }
 
 func (c *compiler) copy(o kernels.Copy) step {
-	y, x := c.loc(o.Y), c.loc(o.X)
+	y, x := c.locs(o.Y), c.locs(o.X)
 	return func(w *worker) error {
-		copy(w.ints(y), w.ints(x))
+		for i := range y {
+			copy(w.ints(y[i]), w.ints(x[i]))
+		}
 		return nil
 	}
 }

@@ -150,7 +150,7 @@ func TestElementwise(t *testing.T) {
 			kernels.Blend{Y: y, A: a, B: b, Alpha: 2, Beta: -3},
 			kernels.Blend{Y: z, A: a},
 			kernels.Blend{Y: inPlace, A: inPlace, B: b},
-			kernels.Copy{Y: c, X: b},
+			kernels.Copy{Y: []kernels.Buffer{c}, X: []kernels.Buffer{b}},
 			kernels.Zero{Y: []kernels.Buffer{gone}},
 			kernels.Sum{Y: sum, X: a, Scale: 0.5, Add: true},
 			kernels.Stats{X: []kernels.Buffer{a, b}, Out: stats},

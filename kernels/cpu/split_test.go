@@ -101,8 +101,8 @@ func TestInseparable(t *testing.T) {
 		"a sum that is read":     {[]kernels.Op{kernels.MatMul{Y: w, A: x, B: x, TransA: true, Add: true}, product}, []int{1}},
 		"a product without Add":  {[]kernels.Op{product, kernels.MatMul{Y: dw, A: x, B: y, TransA: true}}, []int{4, 1}},
 		"all rows of a buffer":   {[]kernels.Op{kernels.MatMul{Y: square, A: x, B: x, TransB: true}}, []int{1}},
-		"scratch memory made":    {[]kernels.Op{kernels.Copy{Y: tmp, X: x}, kernels.MatMul{Y: y, A: tmp, B: w}}, []int{1, 1}},
-		"scratch memory left":    {[]kernels.Op{kernels.MatMul{Y: tmp, A: x, B: w}, kernels.Copy{Y: y, X: tmp}}, []int{1, 1}},
+		"scratch memory made":    {[]kernels.Op{kernels.Copy{Y: []kernels.Buffer{tmp}, X: []kernels.Buffer{x}}, kernels.MatMul{Y: y, A: tmp, B: w}}, []int{1, 1}},
+		"scratch memory left":    {[]kernels.Op{kernels.MatMul{Y: tmp, A: x, B: w}, kernels.Copy{Y: []kernels.Buffer{y}, X: []kernels.Buffer{tmp}}}, []int{1, 1}},
 		"scratch memory its own": {[]kernels.Op{kernels.MatMul{Y: tmp, A: x, B: w}, kernels.MatMul{Y: y, A: tmp, B: w}}, []int{4}},
 	} {
 		r := s.Record(name)

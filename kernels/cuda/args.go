@@ -228,6 +228,13 @@ type copyArgs struct {
 	n    int64
 }
 
+type copyEachArgs struct {
+	arena           uint64
+	stride          int64
+	tensors, chunks uint64
+	runs            uint64
+}
+
 type blendArgs struct {
 	y, a, b     ref
 	runs        uint64

@@ -22,7 +22,7 @@ var structs = map[string]any{
 	"GroupGemmGradArgs": groupGemmGradArgs{}, "CrossEntropyArgs": crossEntropyArgs{}, "RouteArgs": routeArgs{},
 	"RouteGradArgs": routeGradArgs{}, "DispatchArgs": dispatchArgs{}, "CombineArgs": combineArgs{}, "CombineGradArgs": combineGradArgs{},
 	"Tensor": tensor{}, "Chunk": chunk{}, "GradNormArgs": gradNormArgs{}, "AdamWArgs": adamWArgs{}, "TensorMap": driver.Map{},
-	"GemmMapArgs": gemmMapArgs{}, "GemmSwiGLUArgs": gemmSwiGLUArgs{}, "GemmSwiGLUGradArgs": gemmSwiGLUGradArgs{}, "GroupGemmMapArgs": groupGemmMapArgs{}, "GroupGemmGradMapArgs": groupGemmGradMapArgs{}, "CopyArgs": copyArgs{}, "BlendArgs": blendArgs{}, "ZeroArgs": zeroArgs{}, "SumArgs": sumArgs{}, "StatsArgs": statsArgs{}, "StatsEachArgs": statsEachArgs{}, "LogArgs": logArgs{},
+	"GemmMapArgs": gemmMapArgs{}, "GemmSwiGLUArgs": gemmSwiGLUArgs{}, "GemmSwiGLUGradArgs": gemmSwiGLUGradArgs{}, "GroupGemmMapArgs": groupGemmMapArgs{}, "GroupGemmGradMapArgs": groupGemmGradMapArgs{}, "CopyArgs": copyArgs{}, "CopyEachArgs": copyEachArgs{}, "BlendArgs": blendArgs{}, "ZeroArgs": zeroArgs{}, "SumArgs": sumArgs{}, "StatsArgs": statsArgs{}, "StatsEachArgs": statsEachArgs{}, "LogArgs": logArgs{},
 }
 
 // TestArguments lets the compiler of the kernels compare its structs with those of Go.

@@ -318,7 +318,7 @@ func TestLargeCopies(t *testing.T) {
 	n := 3*stagingBytes/4 + 12345
 	x, y := s.Float("x", kernels.PerRun, n), s.Float("y", kernels.PerRun, n)
 	r := s.Record("copy")
-	r.Add(kernels.Copy{Y: y, X: x})
+	r.Add(kernels.Copy{Y: []kernels.Buffer{y}, X: []kernels.Buffer{x}})
 	p, err := r.Build()
 	check(t, err)
 	mc, err := b.Load(2, p)

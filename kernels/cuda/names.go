@@ -10,7 +10,7 @@ func kernelNames() []string {
 		"qk_norm_rope_grad_gain", "attention_max_logit", "attention_grad_delta",
 		"route_scan", "route_slots", "route_grad_f", "route_grad_h", "dispatch", "dispatch_any", "combine", "combine_any", "combine_grad_any",
 		"gemm_swiglu_sm90", "gemm_swiglu_grad_sm90", "gemm_sm90_nt_128x256_long_h", "gemm_sm90_nn_128x256_long_h", "gemm_reduce_f", "gemm_reduce_h", "gemm_tt_any_f", "gemm_tt_any_h", "cross_entropy_any",
-		"blend", "copy", "cast", "widen", "sum", "stats_f", "stats_h", "stats_finish", "stats_each", "stats_each_finish", "zero", "log_row", "grad_norm", "grad_norm_finish", "adamw",
+		"blend", "copy", "copy_each", "cast", "widen", "sum", "stats_f", "stats_h", "stats_finish", "stats_each", "stats_each_finish", "zero", "log_row", "grad_norm", "grad_norm_finish", "adamw",
 	}
 	add := func(format string, variants ...any) {
 		for _, v := range variants {

@@ -18,9 +18,29 @@ func (c *compiler) blend(o kernels.Blend) {
 }
 
 func (c *compiler) copy(o kernels.Copy) {
-	n := c.info(o.Y).Len()
-	a := copyArgs{y: c.out32(o.Y), x: c.in32(o.X), runs: c.slots(), n: int64(n)}
-	c.add("copy", ceil(n, span), 1, raw(&a))
+	if len(o.X) > 1 && c.ofRuns(o.X) {
+		var list []tensor
+		for i, y := range o.Y {
+			c.out32(y)
+			c.in32(o.X[i])
+			list = append(list, tensor{p: c.element(y, wide), g: c.element(o.X[i], wide), m: -1, v: -1, p16: -1, n: int64(c.info(y).Len())})
+		}
+		a := copyEachArgs{arena: c.arenaAddress(), stride: c.arenaStride(wide), runs: c.slots()}
+		var count int
+		a.tensors, a.chunks, count = c.tensors(list)
+		c.add("copy_each", count, 1, raw(&a))
+		return
+	}
+	for i, y := range o.Y {
+		n := c.info(y).Len()
+		a := copyArgs{y: c.out32(y), x: c.in32(o.X[i]), runs: c.slots(), n: int64(n)}
+		c.add("copy", ceil(n, span), 1, raw(&a))
+	}
+}
+
+// ofRuns reports whether no buffer is shared by the runs.
+func (c *compiler) ofRuns(list []kernels.Buffer) bool {
+	return !slices.ContainsFunc(list, func(b kernels.Buffer) bool { return c.info(b).Class == kernels.Shared })
 }
 
 // convertFor writes one form of a buffer from the other.
@@ -41,7 +61,7 @@ func (c *compiler) sum(o kernels.Sum) {
 
 func (c *compiler) stats(o kernels.Stats) {
 	out := c.out32(o.Out)
-	if len(o.X) > 1 && !slices.ContainsFunc(o.X, func(b kernels.Buffer) bool { return c.info(b).Class == kernels.Shared }) {
+	if len(o.X) > 1 && c.ofRuns(o.X) {
 		var list []tensor
 		at := int64(0)
 		for _, b := range o.X {

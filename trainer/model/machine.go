@@ -1,9 +1,15 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
+	"iter"
 	"math"
 	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/etastar/etastar/kernels"
 )
@@ -23,14 +29,19 @@ func (m *Model) Rows() int {
 	return info.Len()
 }
 
-// InitialValue draws a parameter's initial value. It depends on the seed and the
-// parameter's name alone: a shape with another module added starts the others alike.
-func (p *Param) InitialValue(seed uint64) []float32 {
+// Len is the number of elements.
+func (p *Param) Len() int {
 	n := 1
 	for _, d := range p.Shape {
 		n *= d
 	}
-	v := make([]float32, n)
+	return n
+}
+
+// InitialValue draws a parameter's initial value. It depends on the seed and the
+// parameter's name alone: a shape with another module added starts the others alike.
+func (p *Param) InitialValue(seed uint64) []float32 {
+	v := make([]float32, p.Len())
 	if p.Gain {
 		for i := range v {
 			v[i] = 1
@@ -63,8 +74,7 @@ func (m *Model) Prepare(mc kernels.Machine, runs int, seed uint64) error {
 	if err := mc.WriteInts(m.Positions, 0, positions); err != nil {
 		return fmt.Errorf("model %s: %w", m.Shape.Name(), err)
 	}
-	for i := range m.Params {
-		v := m.Params[i].InitialValue(seed)
+	for i, v := range m.initialValues(seed) {
 		for r := range runs {
 			if err := mc.WriteFloats(m.Params[i].Value, r, v); err != nil {
 				return fmt.Errorf("model %s: %w", m.Shape.Name(), err)
@@ -77,4 +87,42 @@ func (m *Model) Prepare(mc kernels.Machine, runs int, seed uint64) error {
 		}
 	}
 	return nil
+}
+
+// initialValues draws those of all parameters on all cores, the largest first, and yields
+// them as they are done.
+func (m *Model) initialValues(seed uint64) iter.Seq2[int, []float32] {
+	return func(yield func(int, []float32) bool) {
+		order := make([]int, len(m.Params))
+		for i := range order {
+			order[i] = i
+		}
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(m.Params[b].Len(), m.Params[a].Len()) })
+		type value struct {
+			param int
+			v     []float32
+		}
+		values, enough := make(chan value), make(chan struct{})
+		var next atomic.Int64
+		var cores sync.WaitGroup
+		for range min(len(order), runtime.GOMAXPROCS(0)) {
+			cores.Go(func() {
+				for k := int(next.Add(1)) - 1; k < len(order); k = int(next.Add(1)) - 1 {
+					i := order[k]
+					select {
+					case values <- value{i, m.Params[i].InitialValue(seed)}:
+					case <-enough:
+						return
+					}
+				}
+			})
+		}
+		defer cores.Wait()
+		defer close(enough)
+		for range order {
+			if got := <-values; !yield(got.param, got.v) {
+				return
+			}
+		}
+	}
 }

@@ -38,6 +38,14 @@ type Sample struct {
 	first               int // element of what is kept of all samples
 }
 
+// Ranked is where up to 32 rows of a parameter lie in [Observed.Ranks], and those of its
+// update behind them.
+type Ranked struct {
+	Param, Rows, Cols int
+	At                int // element; the update's are Rows·Cols further on
+	sample            int
+}
+
 // Observed is what the observing programs leave for the host; see [Options.Observe].
 type Observed struct {
 	// Accumulate and Apply do what the model's do, to the bit, and write the rest.
@@ -48,6 +56,10 @@ type Observed struct {
 	Samples []Sample
 	diff    kernels.Buffer // of all samples: what the step added
 	start   kernels.Buffer // and their initial values
+
+	// Ranks holds the rows of matrices of the middle layer, and of what the step added to them.
+	Ranks  kernels.Buffer
+	Ranked []Ranked
 
 	// Probs [SampleRows, E], of the first tokens, and Counts [E] are of a layer's router.
 	Probs, Counts []kernels.Buffer
@@ -60,6 +72,12 @@ const (
 	wholeUpTo   = 1 << 17
 	sampleOf    = 1 << 14
 	sampleParts = 4
+)
+
+// Effective ranks are computed from up to rankRows rows in rankParts places.
+const (
+	rankRows  = 32
+	rankParts = 4
 )
 
 // observe declares what is observed; the programs are recorded after it.
@@ -82,6 +100,17 @@ func (b *builder) observe() {
 		o.Samples[i].start = b.of(i, "start", o.start)
 	}
 	o.Stats = b.space.Float("stats", kernels.PerRun, 12*(s.Layers+1)+len(b.m.Params)+4*len(o.Samples), kernels.StatFields)
+	total = 0
+	for i, sample := range o.Samples {
+		p := &b.m.Params[sample.Param]
+		if p.Gain || p.Layer != s.Layers/2 || i > 0 && o.Samples[i-1].Param == sample.Param {
+			continue
+		}
+		r := Ranked{Param: sample.Param, Rows: min(sample.Rows, rankRows), Cols: sample.Cols, At: total, sample: i}
+		o.Ranked = append(o.Ranked, r)
+		total += 2 * r.Rows * r.Cols
+	}
+	o.Ranks = b.space.Float("observed.ranks", kernels.PerRun, total)
 	for i := range s.Layers {
 		if name := fmt.Sprintf("observed.%d.", i); s.IsMoE() {
 			o.Probs = append(o.Probs, b.space.Float(name+"probs", kernels.PerRun, o.SampleRows, s.Experts))
@@ -158,7 +187,8 @@ func (b *builder) seeQKV(name string, layer int, l *layer, x kernels.Buffer, add
 // seeProbs copies the router's probabilities for the first tokens.
 func (b *builder) seeProbs(layer int, probs kernels.Buffer, add func(...kernels.Op)) {
 	if b.observing {
-		add(kernels.Copy{Y: b.m.Observed.Probs[layer], X: b.space.View(fmt.Sprintf("observed.of.%d", probs), probs, 0, b.m.Observed.SampleRows)})
+		first := b.space.View(fmt.Sprintf("observed.of.%d", probs), probs, 0, b.m.Observed.SampleRows)
+		add(kernels.Copy{Y: []kernels.Buffer{b.m.Observed.Probs[layer]}, X: []kernels.Buffer{first}})
 	}
 }
 
@@ -196,22 +226,42 @@ func (b *builder) observedApply() []kernels.Op {
 	// All samples lie side by side: a launch of a GPU takes longer than what most are of.
 	total, _ := b.space.Info(o.diff)
 	before, now, drift := b.scratch("observed.before", total.Len()), b.scratch("observed.now", total.Len()), b.scratch("observed.drift", total.Len())
+	var values, was, is []kernels.Buffer
 	for i, s := range o.Samples {
-		add(kernels.Copy{Y: b.of(i, "before", before), X: s.Value})
+		values, was, is = append(values, s.Value), append(was, b.of(i, "before", before)), append(is, b.of(i, "now", now))
 	}
+	add(kernels.Copy{Y: was, X: values})
 	add(b.apply()...)
-	for i, s := range o.Samples {
-		add(kernels.Copy{Y: b.of(i, "now", now), X: s.Value})
-	}
-	add(kernels.Blend{Y: o.diff, A: now, B: before, Beta: -1}, kernels.Blend{Y: drift, A: now, B: o.start, Beta: -1})
+	add(kernels.Copy{Y: is, X: values}, kernels.Blend{Y: o.diff, A: now, B: before, Beta: -1}, kernels.Blend{Y: drift, A: now, B: o.start, Beta: -1})
 	for i, s := range o.Samples {
 		p := &m.Params[s.Param]
-		row(Weight, p, s.len, b.of(i, "weight", now))
+		row(Weight, p, s.len, is[i])
 		row(Update, p, s.len, s.Diff)
 		row(Drift, p, s.len, b.of(i, "drift", drift))
 		row(Start, p, s.len, s.start)
 	}
 	stats()
+	var kept kernels.Copy
+	for _, r := range o.Ranked {
+		s := o.Samples[r.sample]
+		parts := 1
+		if r.Rows%rankParts == 0 {
+			parts = rankParts
+		}
+		n := r.Rows / parts
+		for k := range parts {
+			at := 0
+			if parts > 1 {
+				at = k * (s.Rows - n) / (parts - 1)
+			}
+			for j, from := range []kernels.Buffer{now, o.diff} {
+				name := fmt.Sprintf("observed.rows.%d.%d.%d", r.Param, k, j)
+				kept.X = append(kept.X, b.space.View(name, from, s.first+at*r.Cols, n*r.Cols))
+				kept.Y = append(kept.Y, b.space.View(name+".kept", o.Ranks, r.At+(j*r.Rows+k*n)*r.Cols, n*r.Cols))
+			}
+		}
+	}
+	add(kept)
 	return ops
 }
 

@@ -294,6 +294,14 @@ struct CopyArgs {
   Runs runs;
   long long n;
 };
+// copy_each: every tensor's p receives its g, in chunks as grad_norm's.
+struct CopyEachArgs {
+  float* arena;
+  long long stride;
+  const Tensor* tensors;
+  const Chunk* chunks;
+  Runs runs;
+};
 struct BlendArgs {
   Ref y, a, b;
   Runs runs;

@@ -54,6 +54,19 @@ extern "C" __global__ void __launch_bounds__(kThreads) copy(CopyArgs a) {
   }, [&](i64 i) { st(y + i, ld(x + i)); });
 }
 
+// launch: grid (chunks, 1, runs) block 256 shared 0
+extern "C" __global__ void __launch_bounds__(kThreads) copy_each(CopyEachArgs a) {
+  const Chunk* c = a.chunks + blockIdx.x;
+  const Tensor* t = a.tensors + ld(&c->tensor);
+  float* run = a.arena + runOf(a.runs) * a.stride;
+  i64 start = ld(&c->start), n = min(i64(kChunk), ld(&t->n) - start);
+  u32* y = reinterpret_cast<u32*>(run + ld(&t->p) + start);
+  const u32* x = reinterpret_cast<const u32*>(run + ld(&t->g) + start);
+  i64 vectors = aligned16(y) && aligned16(x) ? n / 4 : 0;
+  for (i64 i = threadIdx.x; i < vectors; i += kThreads) st(reinterpret_cast<u32x4*>(y) + i, ld(reinterpret_cast<const u32x4*>(x) + i));
+  for (i64 i = vectors * 4 + threadIdx.x; i < n; i += kThreads) st(y + i, ld(x + i));
+}
+
 extern "C" __global__ void __launch_bounds__(kThreads) blend(BlendArgs a) {
   int run = runOf(a.runs);
   float* y = at<float>(a.y, run);
