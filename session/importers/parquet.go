@@ -79,13 +79,11 @@ func scanParquet(j *job) (err error) {
 				return fmt.Errorf("column %s: the Parquet file is damaged: %d of %d rows are there", strconv.Quote(c.name), j.cols.list[i].rows, total)
 			}
 		}
+		for i := len(j.cols.lines); j.first && i < total; i++ {
+			j.cols.lines = append(j.cols.lines, int32(i+1))
+		}
 		if in.progress != nil {
 			in.progress(in.info.Size()*int64(total)/max(1, rows), in.info.Size())
-		}
-	}
-	if j.first {
-		for i := range total {
-			j.cols.lines = append(j.cols.lines, int32(i+1))
 		}
 	}
 	return nil

@@ -49,7 +49,7 @@ func scanTrainerState(j *job) error {
 	err := r.scan()
 	var damage *stateError
 	if errors.As(err, &damage) && r.rows > 0 {
-		r.note("%v; what comes before is read", err)
+		j.damaged(err)
 		err = nil
 	}
 	if err != nil {
