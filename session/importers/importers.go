@@ -37,6 +37,8 @@ type job struct {
 	// blocks are the later headers of a CSV file: its columns, by line.
 	blocks map[int][]int
 	cut    int // the last line of a CSV file, if it is left out
+	// unreadable are the damaged columns of a Parquet file.
+	unreadable map[string]bool
 
 	// asPart reads one file of a run directory: its rows are the steps of a run.
 	asPart bool

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	pqformat "github.com/parquet-go/parquet-go/format"
@@ -77,16 +76,10 @@ func checkPages(file io.ReaderAt, size int64, m *pqformat.ColumnMetaData, rows i
 	return nil
 }
 
-// checkGroup checks the pages of the columns that are read.
-func (r *parquetReader) checkGroup(group *pqformat.RowGroup, rows int64) error {
-	in := r.job.in.f
-	for _, c := range r.columns {
-		if c.index >= len(group.Columns) {
-			return errors.New("the Parquet file is damaged: a part of the table lacks columns")
-		}
-		if err := checkPages(in.file, in.info.Size(), &group.Columns[c.index].MetaData, rows); err != nil {
-			return fmt.Errorf("column %s: %w", strconv.Quote(c.name), err)
-		}
+// checkChunk checks the pages that a row group has of a column.
+func (r *parquetReader) checkChunk(group *pqformat.RowGroup, c parquetColumn, rows int64) error {
+	if c.index >= len(group.Columns) {
+		return errors.New("the Parquet file is damaged: a part of the table lacks columns")
 	}
-	return nil
+	return checkPages(r.job.in.f.file, r.job.in.f.info.Size(), &group.Columns[c.index].MetaData, rows)
 }
