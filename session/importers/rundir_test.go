@@ -60,6 +60,13 @@ func TestFindRuns(t *testing.T) {
 		{"a log and a configuration", map[string]string{"x/config.yaml": "lr: 1", "x/run7.csv": log}, "x", ""},
 		{"what is below a run is its own", map[string]string{"a/metrics.jsonl": oneStep, "a/checkpoints/metrics.jsonl": oneStep}, "a", ""},
 		{"the last checkpoint", map[string]string{"a/checkpoint-500/metrics.jsonl": oneStep, "a/checkpoint-1000/metrics.jsonl": oneStep, "a/checkpoint-x/metrics.jsonl": oneStep}, "a/checkpoint-1000 a/checkpoint-x", ""},
+		{
+			"event files beside a trainer's state", map[string]string{
+				"a/checkpoint-1/trainer_state.json":        `{"global_step": 1, "log_history": [{"step": 1, "loss": 2}]}`,
+				"a/runs/Nov27_vm/events.out.tfevents.1.vm": string(appendFrame(nil, event(1, 0, simple("train/loss", 2)))), "a/runs/b/metrics.jsonl": oneStep,
+				"b/checkpoint-1/config.json": "{\"x\": 1}", "b/runs/Nov27_vm/events.out.tfevents.1.vm": string(appendFrame(nil, event(1, 0, simple("train/loss", 2)))),
+			}, "a/checkpoint-1 a/runs/b b/runs/Nov27_vm", "1 left out: b/checkpoint-1: it has a configuration and no metrics",
+		},
 		{"the first history that can be read", map[string]string{"a/metrics.jsonl": "{", "a/progress.csv": log}, "a", "a: metrics.jsonl: line 1: the record ends too early"},
 		{"two configurations", map[string]string{"a/metrics.jsonl": oneStep, "a/config.json": `{"lr": 1}`, "a/config.yaml": "lr: 2\nx: 3"}, "a", ""},
 		{"hidden directories", map[string]string{".cache/metrics.jsonl": oneStep, "a/metrics.jsonl": oneStep}, "a", ""},
