@@ -215,10 +215,11 @@ func (w *walker) cell(page uint32, b []byte, at int) error {
 	size, n := varint(b[at:])
 	var key int64
 	if rest := b[min(at+n, len(b)):]; !w.table.rowless {
-		m := 0
-		if key, m = varint(rest); m == 0 {
+		k, m := varint(rest)
+		if m == 0 {
 			n = 0
 		}
+		key = k
 		at += m
 	}
 	if n == 0 || size < 0 || size > maxRow {
