@@ -150,6 +150,9 @@ func (c *column) reserve(rows int) {
 	case asNumbers:
 		c.numbers = slices.Grow(c.numbers, max(0, rows-len(c.numbers)))
 	case asText:
+		if 2*len(c.dict.words) > len(c.codes) {
+			c.dict.reserve(rows)
+		}
 		c.codes = slices.Grow(c.codes, max(0, rows-len(c.codes)))
 	}
 }
