@@ -180,6 +180,7 @@ func (j *job) scan(ctx context.Context, f format) error {
 	}
 	j.cols.cut(len(j.cols.lines))
 	j.damaged(err)
+	j.in.f.damage = 0 // it was only read ahead
 	return nil
 }
 

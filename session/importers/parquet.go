@@ -40,6 +40,9 @@ func scanParquet(j *job) (err error) {
 			err = fmt.Errorf("the Parquet file is damaged: %v", r)
 		}
 	}()
+	if err := checkFooter(in.file, in.info.Size()); err != nil {
+		return err
+	}
 	f, err := parquet.OpenFile(in.file, in.info.Size(), parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
 	if err != nil {
 		return fmt.Errorf("the Parquet file is damaged, or still being written: %w", err)

@@ -168,7 +168,18 @@ func TestParquetDamagedAnywhere(t *testing.T) {
 	}
 }
 
+// A file of a few bytes that promises a description of four gigabytes is refused before
+// there is room made for it.
+func TestParquetFooter(t *testing.T) {
+	path := file(t, "x.parquet", hugeFooter)
+	_, err := Read(t.Context(), path, Options{})
+	refused(t, path, err, "its description of 4294967295 bytes is longer than the file")
+}
+
+const hugeFooter = "PAR1\x15\x00\xff\xff\xff\xffPAR1"
+
 func FuzzParquet(f *testing.F) {
+	f.Add([]byte(hugeFooter))
 	for _, name := range []string{"runs.parquet", "duckdb.parquet"} {
 		f.Add([]byte(readString(f, filepath.Join("testdata", name))))
 	}

@@ -2,6 +2,7 @@ package importers
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,22 @@ func (c *countedReader) ReadByte() (byte, error) {
 		c.n++
 	}
 	return b, err
+}
+
+// checkFooter checks the length of what describes the file, four bytes before the magic
+// that ends it, before the library makes room for that.
+func checkFooter(file io.ReaderAt, size int64) error {
+	var tail [8]byte
+	if size < int64(len(parquetMagic)+len(tail)) {
+		return errors.New("the Parquet file is damaged, or still being written: it ends too early")
+	}
+	if _, err := file.ReadAt(tail[:], size-int64(len(tail))); err != nil {
+		return fmt.Errorf("the Parquet file is damaged, or still being written: %w", err)
+	}
+	if n := binary.LittleEndian.Uint32(tail[:]); int64(n) > size-int64(len(parquetMagic)+len(tail)) {
+		return fmt.Errorf("the Parquet file is damaged, or still being written: its description of %d bytes is longer than the file", n)
+	}
+	return nil
 }
 
 // checkPages goes through the heads of a column's pages before the library makes

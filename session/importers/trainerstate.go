@@ -55,6 +55,7 @@ func scanTrainerState(j *job) error {
 	if err != nil {
 		return err
 	}
+	r.in.f.damage = 0 // its value ended before
 	if !r.history {
 		return errors.New("there is no list log_history in it")
 	}
