@@ -41,7 +41,7 @@ func loadVerb() *Verb {
 			{Name: "unfinished", Doc: "the loss of runs that ended before the steps they planned: the last one logged, or the end of their curve as predicted from it, with an interval", Words: []string{"logged", "predicted"}, Default: "logged"},
 			{Name: "name", Doc: "a pattern that takes values out of the runs' names, such as \"lr{lr}_bs{batch}\"; … stands for anything", String: true},
 			{Name: "format", Doc: "read the file as this format instead of finding it by content", Words: importers.Formats()},
-			{Name: "ragged", Doc: "rows with too many or too few fields: an error that names the line, or skipped and counted", Words: []string{"error", "skip"}, Default: "error"},
+			{Name: "ragged", Doc: "several rows in succession with too many or too few fields: an error that names the line, or left out and counted, as a single one always is", Words: []string{"error", "skip"}, Default: "error"},
 			{Name: "table", Doc: "which table of a Markdown file or a database, from 1", Number: &NumberSpec{Min: 1, Max: 1e6, Integer: true}},
 		},
 		whereResult: true,

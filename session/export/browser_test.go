@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"html"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -57,7 +59,7 @@ func drive(t *testing.T, page, script string) []string {
 	driven := strings.Replace(page, "script-src '", "script-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"' '", 1)
 	driven = strings.Replace(driven, "</body>", "<script>"+script+"</script></body>", 1)
 	title := regexp.MustCompile(`(?s)<title>(.*?)</title>`).FindStringSubmatch(rendered(t, driven))[1]
-	return strings.Split(title, "|")
+	return strings.Split(title, "¦")
 }
 
 // The page works in a real browser: its script runs under its own policy, the pictures
@@ -80,7 +82,7 @@ button("zoom out").click(); button("zoom out").click(); seen.push(svg.getAttribu
 svg.dispatchEvent(new WheelEvent("wheel", {deltaY: -1, clientX: 200, clientY: 200, cancelable: true})); seen.push(svg.getAttribute("viewBox"));
 svg.dispatchEvent(new WheelEvent("wheel", {deltaY: -1, ctrlKey: true, clientX: 200, clientY: 200, cancelable: true})); seen.push(svg.getAttribute("viewBox"));
 button("show all").click(); seen.push(svg.getAttribute("viewBox"));
-document.title = seen.join("|");`
+document.title = seen.join("¦");`
 	seen := drive(t, page, driver)
 	if len(seen) != 7 {
 		t.Fatalf("the page says %q", seen)
@@ -119,10 +121,11 @@ seen.push(String(at >= box[0] && box[0] + box[2] >= at));
 svg.blur(); seen.push(said());
 key("End");
 seen.push(String(figure.getBoundingClientRect().right + 1 >= tip.getBoundingClientRect().right));
-document.title = seen.join("|");`
+document.title = seen.join("¦");`
 
 // Points say their values under the pointer and to the keyboard: of a curve η, loss and
-// the cell, of a loss curve its run, tokens and loss.
+// the cell, of a prediction what an η costs, of a comparison a law's errors, of a loss
+// curve its run, tokens and loss.
 func TestValuesUnderThePointer(t *testing.T) {
 	s := open(t, "testdata/sweep.md")
 	page := string(render(t, func(b *bytes.Buffer) error { return HTML(b, s) }))
@@ -140,16 +143,13 @@ func TestValuesUnderThePointer(t *testing.T) {
 		t.Fatal(err)
 	}
 	page = strings.Replace(page, "<footer>", losses.String()+"<footer>", 1)
-	pictures := strings.Count(page, "<figure>")
-
-	titles := regexp.MustCompile(`<title>([^<]*)</title>`).FindAllStringSubmatch(strings.SplitN(page, "<figure>", 3)[1], -1)
-	first, third, last := titles[0][1], titles[2][1], titles[len(titles)-1][1]
-	if want := regexp.MustCompile(`^η [0-9.e-]+ · loss 2\.5[0-9]{3} · N 100M · D 2B$`); !want.MatchString(first) {
-		t.Errorf("a point of a curve says %q", first)
-	}
+	pictures := strings.Split(page, "<figure>")[1:]
 	check := func(picture, count int, first, second, third, last string) {
 		t.Helper()
 		got := drive(t, page, strings.Replace(pointer, "PICTURE", strconv.Itoa(picture), 1))
+		for i := range got {
+			got[i] = html.UnescapeString(got[i])
+		}
 		want := []string{
 			"nothing", strconv.Itoa(count), "0", first, third, "nothing", "true",
 			first, second, first, last, last, "nothing", third, first, "true", "nothing", "true",
@@ -158,6 +158,30 @@ func TestValuesUnderThePointer(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	check(0, len(titles), first, titles[1][1], third, last)
-	check(pictures-1, 6, "η 1e-3 · tokens 1k · loss 5.0000", "η 1e-3 · tokens 2k · loss 4.0000", "η 1e-3 · tokens 4k · loss 3.0000", "η 1e-2 · tokens 4k · loss 4.0000")
+	for _, tt := range []struct {
+		label       string
+		first, last string // what they say
+	}{
+		{"curves loss", `^η [0-9.e-]+ · loss 2\.5[0-9]{3} · N 100M · D 2B$`, `^η\* > 4\.65e-3 · N 800M · D 32B$`},
+		{"law the law", `^η\* = 1\.31e-2 · N 100M · D 2B$`, `^η\* = 4\.32e-3 · Δ ln η \+0\.006 · N 800M · D 8B$`},
+		{"target what", `^η [0-9.e-]+ · loss \+9\.9%$`, `^η 1e-3 · loss \+[0-9.]+% · asked about$`},
+		{"score errors", `^power · mean loss \+0\.0[0-9]% · 3 cells$`, `^step · largest \|Δ ln η\| 1\.664 · 3 cells · not comparable$`},
+	} {
+		i := slices.IndexFunc(pictures, func(p string) bool { return strings.Contains(p, `aria-label="`+tt.label) })
+		if i < 0 {
+			t.Errorf("no picture %q", tt.label)
+			continue
+		}
+		picture, _, _ := strings.Cut(pictures[i], "</figure>")
+		var said []string
+		for _, m := range regexp.MustCompile(`<title>([^<]*)</title>`).FindAllStringSubmatch(picture, -1) {
+			said = append(said, html.UnescapeString(m[1]))
+		}
+		n := len(said)
+		if first, last := regexp.MustCompile(tt.first), regexp.MustCompile(tt.last); !first.MatchString(said[0]) || !last.MatchString(said[n-1]) {
+			t.Errorf("%s: points say %q and %q", tt.label, said[0], said[n-1])
+		}
+		check(i, n, said[0], said[1], said[2], said[n-1])
+	}
+	check(len(pictures)-1, 6, "η 1e-3 · tokens 1k · loss 5.0000", "η 1e-3 · tokens 2k · loss 4.0000", "η 1e-3 · tokens 4k · loss 3.0000", "η 1e-2 · tokens 4k · loss 4.0000")
 }

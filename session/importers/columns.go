@@ -150,6 +150,9 @@ func (c *column) reserve(rows int) {
 	case asNumbers:
 		c.numbers = slices.Grow(c.numbers, max(0, rows-len(c.numbers)))
 	case asText:
+		if 2*len(c.dict.words) > len(c.codes) {
+			c.dict.reserve(rows)
+		}
 		c.codes = slices.Grow(c.codes, max(0, rows-len(c.codes)))
 	}
 }
@@ -219,18 +222,23 @@ func (c *column) nearlyNumbers(comma bool) string {
 	if c.bad == "" || c.written == 0 {
 		return ""
 	}
-	isNumber := make([]bool, len(c.dict.words))
-	for i, w := range c.dict.words {
-		_, _, isNumber[i] = parseCell(unsafe.Slice(unsafe.StringData(w), len(w)), comma)
-	}
-	numbers := 0
+	numbers := c.written
+	const unknown, number, word = 0, 1, 2
+	known := make([]uint8, len(c.dict.words))
 	for _, code := range c.codes {
-		if isNumber[code] {
-			numbers++
+		if known[code] == unknown && code != 0 {
+			w := c.dict.words[code]
+			known[code] = word
+			if _, _, ok := parseCell(unsafe.Slice(unsafe.StringData(w), len(w)), comma); ok {
+				known[code] = number
+			}
 		}
-	}
-	if float64(numbers) < share*float64(c.written) {
-		return ""
+		if known[code] == word {
+			// Of a column of names a part is enough.
+			if numbers--; float64(numbers) < share*float64(c.written) {
+				return ""
+			}
+		}
 	}
 	what := "the other cells are numbers"
 	if _, _, ok := parseCell([]byte(c.bad), comma); ok {

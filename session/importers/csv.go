@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -82,18 +83,32 @@ func fit(head []byte, c byte) (score, fields int) {
 	return 50 * alike / rows, fields
 }
 
-// scanSeparated feeds separated text into the columns.
+// scanSeparated feeds separated text into the columns. It ends where a quote is broken:
+// what follows may be another's field.
 func (j *job) scanSeparated(comma byte, loose bool) error {
-	s := splitter{comma: comma, loose: loose}
-	cs := &j.cols
-	cs.comma = comma == ';'
+	j.cols.comma = comma == ';'
 	rag := ragged{job: j}
+	rows, err := j.records(&splitter{comma: comma, loose: loose}, &rag)
+	for _, c := range j.cols.list {
+		c.pad(rows)
+	}
+	rag.note()
+	j.noteBlocks()
+	if err == nil && rows == 0 {
+		return rag.all
+	}
+	return err
+}
+
+// records reads the header and the rows, and returns how many these are.
+func (j *job) records(s *splitter, rag *ragged) (rows int, err error) {
+	cs := &j.cols
 	var block []*column // of the header above
-	line, rows, chunks, width := 1, 0, 0, 0
+	line, chunks, width := 1, 0, 0
 	for {
 		n, lines, err := s.next(j.in.rest(), j.in.eof)
 		if err != nil {
-			return j.quoteError(line+lines, len(s.fields), err)
+			return rows, j.quoteError(line+lines, len(s.fields), err)
 		}
 		if n == 0 {
 			if j.in.eof {
@@ -106,9 +121,12 @@ func (j *job) scanSeparated(comma byte, loose bool) error {
 			}
 			chunks++
 			if err := j.in.more(line); err != nil {
-				return err
+				return rows, err
 			}
 			continue
+		}
+		if rest := j.in.rest(); n == len(rest) && rest[n-1] != '\n' && (j.in.torn || j.cutOff(s.fields, block, line)) {
+			break
 		}
 		switch {
 		case len(s.fields) == 0:
@@ -117,14 +135,18 @@ func (j *job) scanSeparated(comma byte, loose bool) error {
 		case width == 0:
 			width = len(s.fields)
 			if err := j.header(s.fields, line); err != nil {
-				return err
+				return rows, err
 			}
 			block = cs.list[:width]
 		case j.isHeader(s.fields, line):
 			var err error
 			if block, err = j.nextBlock(s.fields, line); err != nil {
-				return err
+				return rows, err
 			}
+			if rag.header {
+				return rows, rag.last
+			}
+			rag.last = nil
 			for _, c := range block {
 				c.pad(rows)
 			}
@@ -137,23 +159,44 @@ func (j *job) scanSeparated(comma byte, loose bool) error {
 				cs.lines = append(cs.lines, int32(line))
 			}
 			rows++
+			if rag.header {
+				return rows - 1, rag.last
+			}
+			rag.last = nil
 		default:
 			if err := rag.row(line, len(s.fields), width); err != nil {
-				return err
+				return rows, err
 			}
+			rag.header = !j.opts.Ragged && isWords(s.fields)
 		}
 		line += lines
 		j.in.skip(n)
 	}
 	if width == 0 {
-		return errors.New("the file holds only empty lines")
+		return 0, errors.New("the file holds only empty lines")
 	}
-	for _, c := range cs.list {
-		c.pad(rows)
+	return rows, nil
+}
+
+// cutOff reports whether the last line, which has no end, is cut off within a number:
+// "3e-" where the cells above are numbers.
+func (j *job) cutOff(fields [][]byte, block []*column, line int) bool {
+	if !j.first {
+		return line == j.cut
 	}
-	rag.note()
-	j.noteBlocks()
-	return nil
+	if len(fields) != len(block) {
+		return false
+	}
+	c, cell := block[len(block)-1], bytes.TrimSpace(fields[len(fields)-1])
+	if _, _, whole := parseCell(cell, j.cols.comma); whole || len(cell) == 0 || c.mode != asNumbers || c.written == 0 {
+		return false
+	}
+	if _, _, begun := parseDecimal(append(bytes.Clone(cell), '0')); !begun {
+		return false
+	}
+	j.cut = line
+	j.damage("line %d: column %s: the file ends within the number %q; the row is left out", line, strconv.Quote(cut(c.name)), cell)
+	return true
 }
 
 // header makes the columns, or on a later pass checks that they are the same.
@@ -196,23 +239,43 @@ func (j *job) quoteError(line, field int, err error) error {
 }
 
 // ragged deals with rows of the wrong number of fields. They are never shifted
-// or filled: which field is missing cannot be known.
+// or filled: which field is missing cannot be known. One by itself is left out: a
+// line that was damaged. Several in succession are a block of other columns, and so
+// is what follows a row of words.
 type ragged struct {
-	job   *job
-	count int
-	lines []string
+	job    *job
+	count  int
+	lines  []string
+	last   error // of the row before, if that is one
+	header bool  // which may be the header of what follows
+	all    error // of the first
 }
+
+var errRagged = errors.New("mend the line, give its block a header, or say ragged=skip to leave out and count such lines")
 
 func (r *ragged) row(line, found, expected int) error {
 	if !r.job.opts.Ragged {
-		return fmt.Errorf("line %d: expected %d fields as in the header, found %d; mend the line, give its block a header, or say ragged=skip to leave out and count such lines",
-			line, expected, found)
+		if r.last != nil {
+			return r.last
+		}
+		r.last = fmt.Errorf("line %d: expected %d fields as in the header, found %d; %w", line, expected, found, errRagged)
+		if r.all == nil {
+			r.all = r.last
+		}
 	}
 	r.count++
 	if len(r.lines) <= 5 {
 		r.lines = append(r.lines, strconv.Itoa(line))
 	}
 	return nil
+}
+
+// isWords reports whether a row could be a header: of several fields, none blank or a number.
+func isWords(fields [][]byte) bool {
+	return len(fields) > 1 && !slices.ContainsFunc(fields, func(f []byte) bool {
+		_, _, number := parseCell(bytes.TrimSpace(f), true)
+		return number || len(bytes.TrimSpace(f)) == 0
+	})
 }
 
 func (r *ragged) note() {
@@ -228,5 +291,5 @@ func (r *ragged) note() {
 	if r.count == 1 {
 		what, where = "row", "line"
 	}
-	r.job.cols.note("%d %s with the wrong number of fields left out (%s %s%s)", r.count, what, where, strings.Join(at, ", "), more)
+	r.job.damage("%d %s with the wrong number of fields left out (%s %s%s)", r.count, what, where, strings.Join(at, ", "), more)
 }

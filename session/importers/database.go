@@ -66,8 +66,8 @@ func scanSQLite(j *job) error {
 		return err
 	case err != nil && d.rows.row == 0:
 		return err
-	case err != nil && j.first:
-		j.cols.note("%v; the rows before it (%d) are kept", err, d.rows.row)
+	case err != nil:
+		j.damaged(err)
 	}
 	if len(d.blobs) > 0 && j.first {
 		j.cols.note("values that are no text are left out: %s", some(d.blobs))

@@ -7,7 +7,8 @@
 // log file by itself.
 //
 // Importers stream: memory is bounded by the columns kept. They write nothing and
-// fit nothing. Bad input gives an error that names file, line and column. Text that
+// fit nothing. Bad input gives an error that names file, line and column; of a damaged
+// file the rows before the damage are kept, with a note that says as much. Text that
 // is compressed with gzip is unpacked as it is read, to 100 times its size at most;
 // what else is packed is refused with how to unpack it.
 package importers

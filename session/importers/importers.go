@@ -1,9 +1,11 @@
 package importers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/etastar/etastar/session/table"
@@ -12,7 +14,7 @@ import (
 // Options controls Read.
 type Options struct {
 	Format   string                  // one of Formats; "" finds it
-	Ragged   bool                    // skip and count rows with the wrong number of fields instead of failing
+	Ragged   bool                    // leave out all rows with the wrong number of fields; otherwise two of them in succession are an error
 	Table    int                     // which table of a Markdown file or database, from 1; 0: the first that has a learning-rate or loss column, else the first
 	Progress func(read, total int64) // called now and then; may be nil
 
@@ -34,9 +36,11 @@ type job struct {
 	keys  map[string]int // JSON, CSV with several headers: columns by path or name
 	// blocks are the later headers of a CSV file: its columns, by line.
 	blocks map[int][]int
+	cut    int // the last line of a CSV file, if it is left out
+	// unreadable are the damaged columns of a Parquet file.
+	unreadable map[string]bool
 
-	// asPart reads one file of a run directory: the table of a file that was
-	// damaged holds the rows before the damage, and runs is not made a table.
+	// asPart reads one file of a run directory: its rows are the steps of a run.
 	asPart bool
 	// record reads a file as one row, whatever lists of objects are in it.
 	record bool
@@ -54,6 +58,9 @@ type job struct {
 // are blank there. Otherwise it is text, without surrounding space. The table's
 // notes say which columns were nearly numbers, how unusual numbers were read,
 // what was renamed and what was left out. Roles are not assigned; see table.Assign.
+//
+// The table of a file that is damaged holds the rows before the damage, and a note
+// says where that is. Where columns may have shifted a file is refused.
 func Read(ctx context.Context, path string, o Options) (*table.Table, error) {
 	runs, err := readRuns(ctx, path, o, false)
 	if err != nil {
@@ -74,13 +81,12 @@ func (j *job) read(ctx context.Context, chunk int) (*table.Table, error) {
 		return nil, err
 	}
 	defer func() { f.close() }()
-	f.lenient = j.asPart
 	if err := f.look(); err != nil {
 		return nil, err
 	}
 	chosen, err := j.choose(ctx, f.head())
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(f.headDamage(), err)
 	}
 	if err := f.refuse(&chosen); err != nil {
 		return nil, err
@@ -92,6 +98,12 @@ func (j *job) read(ctx context.Context, chunk int) (*table.Table, error) {
 	changed, err := f.changed()
 	if err != nil {
 		return nil, err
+	}
+	if f.damage > 0 {
+		if len(j.cols.lines) == 0 {
+			return nil, nulError(f.damage)
+		}
+		j.damaged(fmt.Errorf("byte %d is NUL", f.damage))
 	}
 	if j.cols.again() {
 		before, once := f, f.count
@@ -110,9 +122,6 @@ func (j *job) read(ctx context.Context, chunk int) (*table.Table, error) {
 	}
 	if changed {
 		j.cols.note("the file changed while it was read: rows may be missing; load it again for the rest")
-	}
-	if f.damage != "" {
-		j.cols.notes = append(j.cols.notes, f.damage)
 	}
 	if len(j.cols.lines) == 0 {
 		j.cols.note("the file has a header and no rows")
@@ -159,16 +168,35 @@ func (j *job) history(what string) {
 
 var errChanged = errors.New("the file changed while it was read: load it again")
 
-// scan runs the format over the file. Of a part of a run that is damaged it keeps
-// the rows before the damage.
+// scan runs the format over the file. Of one that is damaged it keeps the rows before
+// the damage.
 func (j *job) scan(ctx context.Context, f format) error {
 	err := f.scan(j)
-	if err == nil || !j.asPart || ctx.Err() != nil || len(j.cols.lines) == 0 || errors.Is(err, errChanged) {
+	if err == nil || ctx.Err() != nil || len(j.cols.lines) == 0 || len(j.cols.list) == 0 || errors.Is(err, errChanged) {
+		return err
+	}
+	if errors.Is(err, errRagged) && !j.asPart {
 		return err
 	}
 	j.cols.cut(len(j.cols.lines))
-	if j.first {
-		j.cols.note("%v; the rows before it (%d) are kept", err, len(j.cols.lines))
-	}
+	j.damaged(err)
+	j.in.f.damage = 0 // it was only read ahead
 	return nil
+}
+
+// damaged notes where reading ends.
+func (j *job) damaged(err error) {
+	j.damage("%v; what comes before is read", err)
+}
+
+// damage notes, once if the file is read twice, what is wrong with the file. Of the
+// parts of a run the run's notes say which file it is.
+func (j *job) damage(format string, args ...any) {
+	if !j.first {
+		return
+	}
+	if !j.asPart {
+		format, args = "%s: "+format, append([]any{filepath.Base(j.path)}, args...)
+	}
+	j.cols.note(format, args...)
 }

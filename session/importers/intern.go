@@ -2,6 +2,7 @@ package importers
 
 import (
 	"hash/maphash"
+	"slices"
 	"strings"
 	"unicode/utf8"
 	"unsafe"
@@ -50,9 +51,19 @@ func (d *dictionary) code(word []byte) uint32 {
 	d.words = append(d.words, d.keep(word))
 	d.slots[i] = slot{hash, code + 1}
 	if 2*len(d.words) > len(d.slots) {
-		d.grow()
+		d.grow(2 * len(d.slots))
 	}
 	return code
+}
+
+// reserve makes room for n words: of a column of names they come to as many as its rows.
+func (d *dictionary) reserve(n int) {
+	d.words = slices.Grow(d.words, max(0, n-len(d.words)))
+	slots := len(d.slots)
+	for slots < 2*n {
+		slots *= 2
+	}
+	d.grow(slots)
 }
 
 // keep copies a word into the arena.
@@ -71,9 +82,9 @@ func (d *dictionary) keep(word []byte) string {
 	return unsafe.String(&kept[0], len(kept))
 }
 
-func (d *dictionary) grow() {
+func (d *dictionary) grow(slots int) {
 	old := d.slots
-	d.slots = make([]slot, 2*len(old))
+	d.slots = make([]slot, slots)
 	mask := uint32(len(d.slots) - 1)
 	for _, s := range old {
 		if s.code == 0 {

@@ -47,6 +47,10 @@ type jsonRows struct {
 	line   int
 	long   []string
 	twice  []string
+
+	within  bool // the record in hand does not begin a line
+	damaged int  // records left out
+	first   error
 }
 
 // scanJSON reads objects one after another, a line each as in JSON lines or not,
@@ -58,7 +62,17 @@ func scanJSON(j *job) error {
 		j.keys = map[string]int{}
 	}
 	r := &jsonRows{job: j, line: 1}
-	if err := r.scan(); err != nil {
+	err := r.scan()
+	if r.damaged > 0 && r.row == 0 {
+		return r.first
+	}
+	switch {
+	case r.damaged == 1:
+		j.damage("%v; the record is left out", r.first)
+	case r.damaged > 1:
+		j.damage("%d damaged records are left out, the first: %v", r.damaged, r.first)
+	}
+	if err != nil {
 		return err
 	}
 	return r.finish()
@@ -91,6 +105,9 @@ func (r *jsonRows) scan() error {
 		r.skip(spaces(in.rest(), inList))
 		b := in.rest()
 		if len(b) == 0 {
+			if in.eof && inList {
+				return fmt.Errorf("line %d: the file ends within its list", r.line)
+			}
 			if in.eof {
 				return nil
 			}
@@ -119,11 +136,29 @@ func (r *jsonRows) scan() error {
 			}
 			continue
 		}
+		if errors.Is(err, errShort) && r.row == 0 && len(r.parser.lists) > 0 && !inList && !r.job.record {
+			return r.elements(b)
+		}
+		if err != nil && !inList && !r.within {
+			next := bytes.Index(b, []byte("\n{"))
+			if next < 0 && !in.eof {
+				if err := in.more(r.line); err != nil {
+					return err
+				}
+				continue
+			}
+			if next >= 0 {
+				// A run that was killed while it wrote a line, and started again.
+				if r.damaged++; r.damaged == 1 {
+					r.first = r.at(b, err)
+				}
+				r.skip(next + 1)
+				continue
+			}
+		}
 		if errors.Is(err, errShort) && r.row > 0 {
 			// A program that writes its log may be at it, or have been killed.
-			if r.job.first {
-				r.job.cols.note("line %d: the last record is incomplete and left out", r.line)
-			}
+			r.job.damage("line %d: the last record is incomplete and left out", r.line)
 			return nil
 		}
 		if err != nil {
@@ -166,7 +201,11 @@ func spaceOnly(b []byte) []byte { return bytes.TrimLeft(b, " \t\r\n") }
 
 // skip consumes n bytes and counts their lines.
 func (r *jsonRows) skip(n int) {
-	r.line += bytes.Count(r.job.in.rest()[:n], []byte{'\n'})
+	b := r.job.in.rest()[:n]
+	r.line += bytes.Count(b, []byte{'\n'})
+	if n > 0 {
+		r.within = b[n-1] != '\n'
+	}
 	r.job.in.skip(n)
 }
 
@@ -205,6 +244,9 @@ func (r *jsonRows) elements(b []byte) error {
 		}
 		r.line += bytes.Count(rest[:n], []byte{'\n'})
 		rest = rest[n:]
+	}
+	if rows.to > len(b) {
+		r.job.damage("line %d: the file ends within its list", r.line)
 	}
 	if r.job.first {
 		r.job.cols.note("the rows are the %d elements of %s; the file's other values are left out", r.row, strconv.Quote(cut(rows.key)))

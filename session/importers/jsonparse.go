@@ -35,7 +35,8 @@ func (e *jsonError) Error() string { return e.msg }
 // into the parser's buffers and are valid until the next record.
 type leaf struct{ path, cell []byte }
 
-// list is a list of objects directly in a record: from and to are its bytes.
+// list is a list of objects directly in a record: from and to are its bytes; of one that
+// the text ends within, to is past the text.
 type list struct {
 	key      string
 	from, to int
@@ -241,6 +242,9 @@ func (p *jsonParser) listValue(depth int) error {
 	for open := 0; ; {
 		c, err := p.peek()
 		if err != nil {
+			if objects > 1 && depth == 0 {
+				p.lists = append(p.lists, list{string(p.path), start, len(p.b) + 1})
+			}
 			return err
 		}
 		switch c {

@@ -259,7 +259,7 @@ func TestLogErrors(t *testing.T) {
 		if got := dump(tb); got != "step: 1\nloss: 2.5\n" && got != "step: 1 2\nloss: 2.5 _\n" {
 			t.Errorf("%.40q: %s", rest, got)
 		}
-		if len(tb.Notes) != 1 || !strings.HasPrefix(tb.Notes[0], "line 2: ") || !strings.HasSuffix(tb.Notes[0], "; what comes before is read") {
+		if len(tb.Notes) != 1 || !strings.HasPrefix(tb.Notes[0], "x: line 2: ") || !strings.HasSuffix(tb.Notes[0], "; what comes before is read") {
 			t.Errorf("%.40q: notes %q", rest, tb.Notes)
 		}
 	}

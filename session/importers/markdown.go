@@ -73,11 +73,12 @@ func scanMarkdown(j *job) error {
 	for r, row := range t.rows {
 		line := t.line + 2 + r
 		if len(row) != len(header) {
-			if err := rag.row(line, len(row), len(header)); err != nil {
-				return err
+			if err = rag.row(line, len(row), len(header)); err != nil {
+				break
 			}
 			continue
 		}
+		rag.last = nil
 		for i, cell := range row {
 			cells[i] = append(cells[i], cleanCell(cell))
 		}
@@ -87,7 +88,10 @@ func scanMarkdown(j *job) error {
 	for i, c := range cs.list {
 		c.addRemarked(cells[i], cs)
 	}
-	return nil
+	if err == nil && len(cs.lines) == 0 {
+		return rag.all
+	}
+	return err
 }
 
 // pickTable chooses the table to read.

@@ -2,7 +2,10 @@ package importers
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
+	"math/big"
+	"math/bits"
 	"strconv"
 	"unsafe"
 
@@ -69,6 +72,14 @@ func parseDecimal(b []byte) (v float64, s style, ok bool) {
 		s = stylePoint
 		i++
 		point := i
+		for i+8 <= n {
+			eight, ok := eightDigits(binary.LittleEndian.Uint64(b[i:]))
+			if !ok {
+				break
+			}
+			mantissa = mantissa*1e8 + eight
+			i += 8
+		}
 		for i < n {
 			d := b[i] - '0'
 			if d > 9 {
@@ -127,9 +138,90 @@ func parseDecimal(b []byte) (v float64, s style, ok bool) {
 		}
 		return v, s, true
 	}
+	if digits <= 19 {
+		if v, ok := nearestFloat(mantissa, exp); ok {
+			if neg {
+				v = -v
+			}
+			return v, s, true
+		}
+	}
 	// The error can only be a value out of range, which comes with ±Inf.
 	v, _ = strconv.ParseFloat(unsafe.String(&b[0], n), 64)
 	return v, s, true
+}
+
+// eightDigits reads eight decimal digits, of which the first is the lowest byte, if all
+// are such: pairs are added up, then pairs of pairs.
+func eightDigits(w uint64) (v uint64, ok bool) {
+	const zeros, sixes, highs = 0x3030303030303030, 0x0606060606060606, 0xf0f0f0f0f0f0f0f0
+	if w&highs != zeros || (w+sixes)&highs != zeros {
+		return 0, false
+	}
+	w -= zeros
+	w = w*10 + w>>8
+	w = (w&0x000000ff000000ff*(100+1_000_000<<32) + w>>16&0x000000ff000000ff*(1+10_000<<32)) >> 32
+	return w, true
+}
+
+// powers holds the powers of ten from leastPower to mostPower as their first 128 bits,
+// rounded down: the high and the low half.
+var powers = func() (table [mostPower - leastPower + 1][2]uint64) {
+	ten := big.NewInt(10)
+	for q := range table {
+		e := q + leastPower
+		p := new(big.Int).Exp(ten, big.NewInt(int64(max(e, -e))), nil)
+		if e < 0 {
+			p.Quo(new(big.Int).Lsh(big.NewInt(1), uint(p.BitLen()+127)), p)
+		}
+		if n := p.BitLen(); n > 128 {
+			p.Rsh(p, uint(n-128))
+		} else {
+			p.Lsh(p, uint(128-n))
+		}
+		table[q][1] = new(big.Int).And(p, new(big.Int).SetUint64(math.MaxUint64)).Uint64()
+		table[q][0] = p.Rsh(p, 64).Uint64()
+	}
+	return table
+}()
+
+const leastPower, mostPower = -40, 40
+
+// nearestFloat returns the float nearest to mantissa times ten to the exp, unless deciding
+// which that is takes more than 128 bits of the power: the algorithm of Eisel and Lemire
+// (arXiv 2101.11408, section 5), for powers whose results are all normal numbers.
+func nearestFloat(mantissa uint64, exp int) (float64, bool) {
+	if exp < leastPower || exp > mostPower || mantissa == 0 {
+		return 0, false
+	}
+	shift := bits.LeadingZeros64(mantissa)
+	mantissa <<= shift
+	power := &powers[exp-leastPower]
+	high, low := bits.Mul64(mantissa, power[0])
+	const below = 1<<9 - 1 // the bits of high that a float has no room for
+	if high&below == below && low+mantissa < mantissa {
+		// The low half of the power may carry into them.
+		more, rest := bits.Mul64(mantissa, power[1])
+		var carry uint64
+		low, carry = bits.Add64(low, more, 0)
+		high += carry
+		if high&below == below && low+1 == 0 && rest+mantissa < mantissa {
+			return 0, false
+		}
+	}
+	top := high >> 63
+	m := high >> (top + 9) // 54 bits: one to round by
+	if low == 0 && high&below == 0 && m&3 == 1 {
+		return 0, false // half-way, as far as can be seen
+	}
+	m = (m + m&1) >> 1
+	// 217706/2^16 is log2(10), near enough for these powers.
+	e := uint64(217706*exp>>16+64+1023) - uint64(shift) - (1 ^ top)
+	if m>>53 > 0 {
+		m >>= 1
+		e++
+	}
+	return math.Float64frombits(e<<52 | m&(1<<52-1)), true
 }
 
 // parseCell parses a cell of a number column, which is not blank. Besides

@@ -1,7 +1,10 @@
 package importers
 
 import (
+	"fmt"
 	"math"
+	"math/big"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
@@ -126,7 +129,30 @@ func TestParseDecimalAgrees(t *testing.T) {
 			checkDecimal(t, strconv.FormatFloat(f, format, rapid.IntRange(-1, 20).Draw(t, "precision"), 64))
 		}
 		checkDecimal(t, rapid.StringMatching(`[+-]?[0-9]{0,25}\.?[0-9]{0,25}([eE][+-]?[0-9]{0,4})?`).Draw(t, "s"))
+		checkDecimal(t, fmt.Sprintf("%de%d", rapid.Uint64Max(1e19-1).Draw(t, "digits"), rapid.IntRange(leastPower-2, mostPower+2).Draw(t, "power")))
 	})
+}
+
+// Decimals of 19 digits as near as they come to the middle of two floats, which decides
+// how they are rounded.
+func TestParseDecimalHalfway(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 20_000 {
+		f := math.Float64frombits(uint64(1023-60+r.IntN(120))<<52 | r.Uint64()>>12)
+		half := new(big.Float).SetPrec(200).Add(big.NewFloat(f), big.NewFloat(math.Nextafter(f, math.Inf(1))))
+		mantissa, exp, _ := strings.Cut(half.Quo(half, big.NewFloat(2)).Text('e', 18), "e")
+		digits, err := strconv.ParseUint(strings.Replace(mantissa, ".", "", 1), 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		power, err := strconv.Atoi(exp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for d := range uint64(3) {
+			checkDecimal(t, fmt.Sprintf("%de%d", digits+d-1, power-18))
+		}
+	}
 }
 
 func FuzzParseNumber(f *testing.F) {

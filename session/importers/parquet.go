@@ -1,10 +1,13 @@
 package importers
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +40,9 @@ func scanParquet(j *job) (err error) {
 			err = fmt.Errorf("the Parquet file is damaged: %v", r)
 		}
 	}()
+	if err := checkFooter(in.file, in.info.Size()); err != nil {
+		return err
+	}
 	f, err := parquet.OpenFile(in.file, in.info.Size(), parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
 	if err != nil {
 		return fmt.Errorf("the Parquet file is damaged, or still being written: %w", err)
@@ -48,6 +54,9 @@ func scanParquet(j *job) (err error) {
 	}
 	if len(r.columns) > maxColumns {
 		return fmt.Errorf("the Parquet file has more than %d columns", maxColumns)
+	}
+	if isLZ4(f.Metadata()) {
+		return errors.New("the Parquet file is compressed with LZ4: write it out with another compression, such as zstd")
 	}
 	rows := f.NumRows()
 	if rows < 0 || rows > int64(maxCells/len(r.columns)) {
@@ -67,65 +76,111 @@ func scanParquet(j *job) (err error) {
 		if total += int(group.NumRows()); group.NumRows() < 0 || int64(total) > rows {
 			return errors.New("the Parquet file is damaged: its parts have more rows than it has")
 		}
-		if err := r.checkGroup(&f.Metadata().RowGroups[g], group.NumRows()); err != nil {
-			return err
-		}
 		chunks := group.ColumnChunks()
-		for i, c := range r.columns {
-			if err := r.chunk(j.cols.list[i], c, chunks[c.index], total); err != nil {
-				return fmt.Errorf("column %s: %w", strconv.Quote(c.name), err)
+		for i := 0; i < len(r.columns); i++ {
+			c := r.columns[i]
+			err := r.checkChunk(&f.Metadata().RowGroups[g], c, group.NumRows())
+			if err == nil {
+				err = r.chunk(j.cols.list[i], c, chunks[c.index], total)
 			}
-			if j.cols.list[i].rows != total {
-				return fmt.Errorf("column %s: the Parquet file is damaged: %d of %d rows are there", strconv.Quote(c.name), j.cols.list[i].rows, total)
+			if err == nil && j.cols.list[i].rows != total {
+				err = fmt.Errorf("the Parquet file is damaged: %d of %d rows are there", j.cols.list[i].rows, total)
 			}
+			if err == nil {
+				continue
+			}
+			err = fmt.Errorf("column %s: %w", strconv.Quote(c.name), err)
+			// Without rows before it, a damaged column is left out and the others kept.
+			if !j.first || g > 0 || len(r.columns) == 1 || in.ctx.Err() != nil {
+				return err
+			}
+			j.damage("%v; the column is left out", err)
+			if j.unreadable == nil {
+				j.unreadable = map[string]bool{}
+			}
+			j.unreadable[c.name] = true
+			r.columns = slices.Delete(r.columns, i, i+1)
+			j.cols.list = slices.Delete(j.cols.list, i, i+1)
+			i--
+		}
+		for i := len(j.cols.lines); j.first && i < total; i++ {
+			j.cols.lines = append(j.cols.lines, int32(i+1))
 		}
 		if in.progress != nil {
 			in.progress(in.info.Size()*int64(total)/max(1, rows), in.info.Size())
 		}
 	}
-	if j.first {
-		for i := range total {
-			j.cols.lines = append(j.cols.lines, int32(i+1))
-		}
+	if j.first && len(r.blobs) > 0 {
+		j.cols.note("values that are no text are left out: %s", some(r.blobs))
 	}
 	return nil
 }
 
-// parquetColumn is a column of single values.
-type parquetColumn struct {
-	name  string
-	index int // of the file's leaves
-	kind  parquet.Kind
-	time  time.Duration // the unit of a time stamp; 0: none
-	date  bool
-	scale int // of a decimal
+// isLZ4 reports whether any pages are compressed with LZ4. The library reads of such a page
+// what its buffer held before, wherever the page is not a third of its text
+// (Column.decompress of parquet-go 0.32).
+func isLZ4(m *pqformat.FileMetaData) bool {
+	return slices.ContainsFunc(m.RowGroups, func(g pqformat.RowGroup) bool {
+		return slices.ContainsFunc(g.Columns, func(c pqformat.ColumnChunk) bool { return c.MetaData.Codec == pqformat.Lz4Raw })
+	})
 }
 
-// meaning takes from a logical type what the numbers stand for.
+// parquetColumn is a column of single values.
+type parquetColumn struct {
+	name     string
+	index    int           // of the file's leaves
+	layout   string        // of a time, "": none
+	unit     time.Duration // of a time
+	decimal  bool
+	scale    int // of a decimal
+	unsigned bool
+	uuid     bool
+	text     bool
+}
+
+const (
+	stampLayout = "2006-01-02 15:04:05.999999999"
+	clockLayout = "15:04:05.999999999"
+)
+
+// meaning takes from a logical type what the values stand for.
 func (c *parquetColumn) meaning(l *pqformat.LogicalType) {
 	if l == nil {
 		return
 	}
 	switch t := l.Value.(type) {
 	case *pqformat.TimestampType:
-		c.time = time.Millisecond
-		switch t.Unit.Value.(type) {
-		case *pqformat.MicroSeconds:
-			c.time = time.Microsecond
-		case *pqformat.NanoSeconds:
-			c.time = time.Nanosecond
-		}
+		c.layout, c.unit = stampLayout, unitOf(t.Unit)
+	case *pqformat.TimeType:
+		c.layout, c.unit = clockLayout, unitOf(t.Unit)
 	case *pqformat.DateType:
-		c.date = true
+		c.layout, c.unit = time.DateOnly, 24*time.Hour
 	case *pqformat.DecimalType:
-		c.scale = int(t.Scale)
+		c.decimal, c.scale = true, int(t.Scale)
+	case *pqformat.IntType:
+		c.unsigned = !t.IsSigned
+	case *pqformat.UUIDType:
+		c.uuid = true
+	case *pqformat.StringType, *pqformat.EnumType, *pqformat.JsonType:
+		c.text = true
 	}
+}
+
+func unitOf(u pqformat.TimeUnit) time.Duration {
+	switch u.Value.(type) {
+	case *pqformat.MicroSeconds:
+		return time.Microsecond
+	case *pqformat.NanoSeconds:
+		return time.Nanosecond
+	}
+	return time.Millisecond
 }
 
 type parquetReader struct {
 	job     *job
 	columns []parquetColumn
 	lists   []string
+	blobs   []string
 	values  [1024]parquet.Value
 	text    []byte
 }
@@ -142,9 +197,11 @@ func (r *parquetReader) leaves(c *parquet.Column, path []string) {
 		case !child.Leaf():
 			r.leaves(child, name)
 		default:
-			col := parquetColumn{name: strings.Join(name, "/"), index: child.Index(), kind: child.Type().Kind()}
+			col := parquetColumn{name: strings.Join(name, "/"), index: child.Index()}
 			col.meaning(child.Type().LogicalType())
-			r.columns = append(r.columns, col)
+			if !r.job.unreadable[col.name] {
+				r.columns = append(r.columns, col)
+			}
 		}
 	}
 }
@@ -211,7 +268,7 @@ func (r *parquetReader) add(to *column, c parquetColumn, v *parquet.Value) {
 	switch {
 	case v.IsNull():
 		number = table.Missing
-	case c.time != 0 || c.date || c.scale > 0:
+	case c.layout != "" || c.decimal:
 		isNumber = false
 	default:
 		switch v.Kind() {
@@ -223,9 +280,13 @@ func (r *parquetReader) add(to *column, c parquetColumn, v *parquet.Value) {
 		case parquet.Float:
 			number = float64(v.Float())
 		case parquet.Int32:
-			number = float64(v.Int32())
+			if number = float64(v.Int32()); c.unsigned {
+				number = float64(v.Uint32())
+			}
 		case parquet.Int64:
-			number = float64(v.Int64())
+			if number = float64(v.Int64()); c.unsigned {
+				number = float64(v.Uint64())
+			}
 		default:
 			isNumber = false
 		}
@@ -247,31 +308,61 @@ func (r *parquetReader) words(c parquetColumn, v *parquet.Value) []byte {
 	if v.IsNull() {
 		return nil
 	}
-	switch kind := v.Kind(); {
-	case kind == parquet.Int64 && c.time != 0:
-		unit := int64(time.Second / c.time)
-		at := time.Unix(v.Int64()/unit, v.Int64()%unit*int64(c.time)).UTC()
-		return at.AppendFormat(r.text, "2006-01-02 15:04:05.999999999")
-	case kind == parquet.Int32 && c.date:
-		return time.Unix(int64(v.Int32())*86400, 0).UTC().AppendFormat(r.text, time.DateOnly)
-	case (kind == parquet.Int32 || kind == parquet.Int64) && c.scale > 0:
-		n := v.Int64()
-		if kind == parquet.Int32 {
-			n = int64(v.Int32())
-		}
-		return strconv.AppendFloat(r.text, float64(n)/math.Pow10(c.scale), 'g', -1, 64)
-	case kind == parquet.Boolean:
+	switch v.Kind() {
+	case parquet.Int32:
+		return r.integer(c, int64(v.Int32()), uint64(v.Uint32()))
+	case parquet.Int64:
+		return r.integer(c, v.Int64(), v.Uint64())
+	case parquet.Boolean:
 		return strconv.AppendBool(r.text, v.Boolean())
-	case kind == parquet.Int32:
-		return strconv.AppendInt(r.text, int64(v.Int32()), 10)
-	case kind == parquet.Int64:
-		return strconv.AppendInt(r.text, v.Int64(), 10)
-	case kind == parquet.Float:
+	case parquet.Float:
 		return strconv.AppendFloat(r.text, float64(v.Float()), 'g', -1, 64)
-	case kind == parquet.Double:
+	case parquet.Double:
 		return strconv.AppendFloat(r.text, v.Double(), 'g', -1, 64)
-	case kind == parquet.ByteArray || kind == parquet.FixedLenByteArray:
-		return v.ByteArray()
+	case parquet.Int96:
+		// A time stamp of older programs: nanoseconds of a Julian day.
+		const epoch = 2440588 // 1970-01-01
+		t := v.Int96()
+		at := time.Unix((int64(int32(t[2]))-epoch)*86400, int64(uint64(t[1])<<32|uint64(t[0])))
+		return at.UTC().AppendFormat(r.text, stampLayout)
 	}
-	return append(r.text, v.String()...)
+	b := v.ByteArray()
+	switch {
+	case c.decimal:
+		n := new(big.Int).SetBytes(b)
+		if len(b) > 0 && b[0] >= 0x80 {
+			n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
+		}
+		return c.scaled(n.Append(r.text, 10))
+	case c.uuid && len(b) == 16:
+		return fmt.Appendf(r.text, "%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	case !c.text && (!utf8.Valid(b) || bytes.IndexByte(b, 0) >= 0):
+		if name := strconv.Quote(cut(c.name)); len(r.blobs) < 100 && !slices.Contains(r.blobs, name) {
+			r.blobs = append(r.blobs, name)
+		}
+		return nil
+	}
+	return b
+}
+
+// integer is a whole number as text, or what it stands for; u is its bits.
+func (r *parquetReader) integer(c parquetColumn, n int64, u uint64) []byte {
+	switch {
+	case c.layout != "" && c.unit > time.Second:
+		return time.Unix(n*int64(c.unit/time.Second), 0).UTC().AppendFormat(r.text, c.layout)
+	case c.layout != "":
+		unit := int64(time.Second / c.unit)
+		return time.Unix(n/unit, n%unit*int64(c.unit)).UTC().AppendFormat(r.text, c.layout)
+	case c.unsigned:
+		return strconv.AppendUint(r.text, u, 10)
+	}
+	return c.scaled(strconv.AppendInt(r.text, n, 10))
+}
+
+// scaled adds the exponent of a decimal to its digits.
+func (c parquetColumn) scaled(digits []byte) []byte {
+	if c.scale == 0 {
+		return digits
+	}
+	return strconv.AppendInt(append(digits, 'e'), -int64(c.scale), 10)
 }

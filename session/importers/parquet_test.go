@@ -2,15 +2,19 @@ package importers
 
 import (
 	"bytes"
+	"encoding/csv"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	pqformat "github.com/parquet-go/parquet-go/format"
 )
@@ -34,6 +38,85 @@ at' 2025-01-01 00:00:00.5 _ 2025-06-01 12:00:00 1969-12-31 23:59:59 1970-01-01 0
 	if len(tb.Notes) > 0 {
 		t.Error(tb.Notes)
 	}
+}
+
+// The file was written by DuckDB 1.5.6, with a column of almost every type it has; the CSV
+// file is what DuckDB writes of the same rows.
+func TestParquetTypes(t *testing.T) {
+	records, err := csv.NewReader(strings.NewReader(readString(t, filepath.Join("testdata", "duckdb.csv")))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tb := mustRead(t, filepath.Join("testdata", "duckdb.parquet"), Options{})
+	if tb.Rows != len(records)-1 || len(tb.Columns) != len(records[0])+1 {
+		t.Fatalf("%d rows, %d columns", tb.Rows, len(tb.Columns))
+	}
+	for k, name := range records[0] {
+		c := tb.Column(name)
+		if c == nil {
+			t.Errorf("no column %s", name)
+			continue
+		}
+		for i, r := range records[1:] {
+			want, got := r[k], c.String(i)
+			v, err := strconv.ParseFloat(want, 64)
+			if w, err2 := strconv.ParseFloat(got, 64); want != got && (err != nil || err2 != nil || !same(v, w)) {
+				t.Errorf("row %d: %s is %q, want %q", i+1, name, got, want)
+			}
+		}
+	}
+	want := []string{`lists are left out: "list/list"`, `values that are no text are left out: "blob"`}
+	if diff := cmp.Diff(want, tb.Notes); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// 96-bit time stamps, which Arrow writes for old readers: the nanoseconds of 1.5 seconds on
+// the Julian days of 2024-01-01 and of the day before 1970.
+func TestParquetInt96(t *testing.T) {
+	var r parquetReader
+	for days, want := range map[uint32]string{2460311: "2024-01-01 00:00:01.5", 2440587: "1969-12-31 00:00:01.5"} {
+		v := parquet.ValueOf(deprecated.Int96{1_500_000_000, 0, days})
+		if got := string(r.words(parquetColumn{}, &v)); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+// A column whose pages are damaged is left out; those before and after it are read.
+func TestParquetDamagedColumn(t *testing.T) {
+	content := []byte(readString(t, filepath.Join("testdata", "duckdb.parquet")))
+	f, err := parquet.OpenFile(bytes.NewReader(content), int64(len(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := dump(mustRead(t, filepath.Join("testdata", "duckdb.parquet"), Options{}))
+	chunk := f.Metadata().RowGroups[0].Columns[2].MetaData
+	for i := range chunk.TotalCompressedSize {
+		content[chunk.DataPageOffset+i] = 0xff
+	}
+	tb := mustRead(t, file(t, "x.parquet", string(content)), Options{})
+	want = regexp.MustCompile(`(?m)^lr: .*\n`).ReplaceAllString(want, "")
+	if diff := cmp.Diff(want, dump(tb)); diff != "" {
+		t.Error(diff)
+	}
+	if !strings.HasPrefix(tb.Notes[1], `x.parquet: column "lr": `) || !strings.HasSuffix(tb.Notes[1], "; the column is left out") {
+		t.Errorf("%q", tb.Notes)
+	}
+}
+
+func TestParquetLZ4(t *testing.T) {
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[nestedRow](&b, parquet.Compression(&parquet.Lz4Raw))
+	if _, err := w.Write(make([]nestedRow, 3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := file(t, "x.parquet", b.String())
+	_, err := Read(t.Context(), path, Options{})
+	refused(t, path, err, "the Parquet file is compressed with LZ4: write it out with another compression")
 }
 
 type nestedRow struct {
@@ -85,8 +168,21 @@ func TestParquetDamagedAnywhere(t *testing.T) {
 	}
 }
 
+// A file of a few bytes that promises a description of four gigabytes is refused before
+// there is room made for it.
+func TestParquetFooter(t *testing.T) {
+	path := file(t, "x.parquet", hugeFooter)
+	_, err := Read(t.Context(), path, Options{})
+	refused(t, path, err, "its description of 4294967295 bytes is longer than the file")
+}
+
+const hugeFooter = "PAR1\x15\x00\xff\xff\xff\xffPAR1"
+
 func FuzzParquet(f *testing.F) {
-	f.Add([]byte(readString(f, filepath.Join("testdata", "runs.parquet"))))
+	f.Add([]byte(hugeFooter))
+	for _, name := range []string{"runs.parquet", "duckdb.parquet"} {
+		f.Add([]byte(readString(f, filepath.Join("testdata", name))))
+	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		_, _ = fuzzRead(t, content, Options{Format: "parquet"})
 	})

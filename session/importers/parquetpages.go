@@ -2,10 +2,10 @@ package importers
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	pqformat "github.com/parquet-go/parquet-go/format"
@@ -33,6 +33,22 @@ func (c *countedReader) ReadByte() (byte, error) {
 		c.n++
 	}
 	return b, err
+}
+
+// checkFooter checks the length of what describes the file, four bytes before the magic
+// that ends it, before the library makes room for that.
+func checkFooter(file io.ReaderAt, size int64) error {
+	var tail [8]byte
+	if size < int64(len(parquetMagic)+len(tail)) {
+		return errors.New("the Parquet file is damaged, or still being written: it ends too early")
+	}
+	if _, err := file.ReadAt(tail[:], size-int64(len(tail))); err != nil {
+		return fmt.Errorf("the Parquet file is damaged, or still being written: %w", err)
+	}
+	if n := binary.LittleEndian.Uint32(tail[:]); int64(n) > size-int64(len(parquetMagic)+len(tail)) {
+		return fmt.Errorf("the Parquet file is damaged, or still being written: its description of %d bytes is longer than the file", n)
+	}
+	return nil
 }
 
 // checkPages goes through the heads of a column's pages before the library makes
@@ -77,16 +93,10 @@ func checkPages(file io.ReaderAt, size int64, m *pqformat.ColumnMetaData, rows i
 	return nil
 }
 
-// checkGroup checks the pages of the columns that are read.
-func (r *parquetReader) checkGroup(group *pqformat.RowGroup, rows int64) error {
-	in := r.job.in.f
-	for _, c := range r.columns {
-		if c.index >= len(group.Columns) {
-			return errors.New("the Parquet file is damaged: a part of the table lacks columns")
-		}
-		if err := checkPages(in.file, in.info.Size(), &group.Columns[c.index].MetaData, rows); err != nil {
-			return fmt.Errorf("column %s: %w", strconv.Quote(c.name), err)
-		}
+// checkChunk checks the pages that a row group has of a column.
+func (r *parquetReader) checkChunk(group *pqformat.RowGroup, c parquetColumn, rows int64) error {
+	if c.index >= len(group.Columns) {
+		return errors.New("the Parquet file is damaged: a part of the table lacks columns")
 	}
-	return nil
+	return checkPages(r.job.in.f.file, r.job.in.f.info.Size(), &group.Columns[c.index].MetaData, rows)
 }

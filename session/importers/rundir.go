@@ -184,9 +184,15 @@ func (f *finder) directory(rel, actual string, depth int) error {
 		f.leave(rel, fmt.Errorf("directories are nested more than %d deep", maxDepth))
 		return nil
 	}
-	for _, d := range latestCheckpoint(dirs) {
+	dirs, latest := latestCheckpoint(dirs)
+	before := len(f.runs)
+	for _, d := range dirs {
+		from := len(f.runs)
 		if err := f.directory(filepath.Join(rel, d), filepath.Join(actual, d), depth+1); err != nil {
 			return err
+		}
+		if d == latest && len(f.runs) > from && slices.ContainsFunc(f.runs[from].history, isTrainerState) {
+			f.dropEvents(before, filepath.Join(rel, "runs"))
 		}
 	}
 	// Links last: what is reached without one keeps its own name.
@@ -349,11 +355,28 @@ func runName(root, rel string) string {
 	return filepath.ToSlash(rel)
 }
 
-// latestCheckpoint leaves of a run's checkpoint-500, checkpoint-1000, … the last:
-// each holds the history up to it.
-func latestCheckpoint(dirs []string) []string {
-	latest, most := "", -1
-	out := dirs[:0]
+func isTrainerState(path string) bool { return filepath.Base(path) == "trainer_state.json" }
+
+// dropEvents drops the runs from a place in the list on that are event files in a directory:
+// Hugging Face's Trainer logs there what its state has too.
+func (f *finder) dropEvents(from int, dir string) {
+	kept := f.runs[:from]
+	for _, r := range f.runs[from:] {
+		same := len(r.history) > 0 && !slices.ContainsFunc(r.history, func(path string) bool {
+			return filepath.Dir(filepath.Dir(path)) != dir || !strings.HasPrefix(filepath.Base(path), eventsPrefix)
+		})
+		if !same {
+			kept = append(kept, r)
+		}
+	}
+	f.runs = kept
+}
+
+// latestCheckpoint leaves of a run's checkpoint-500, checkpoint-1000, … the last, which
+// it puts at the end: each holds the history up to it.
+func latestCheckpoint(dirs []string) (out []string, latest string) {
+	most := -1
+	out = dirs[:0]
 	for _, d := range dirs {
 		step, err := strconv.Atoi(strings.TrimPrefix(d, "checkpoint-"))
 		if !strings.HasPrefix(d, "checkpoint-") || err != nil {
@@ -365,5 +388,5 @@ func latestCheckpoint(dirs []string) []string {
 	if latest != "" {
 		out = append(out, latest)
 	}
-	return out
+	return out, latest
 }

@@ -60,6 +60,13 @@ func TestFindRuns(t *testing.T) {
 		{"a log and a configuration", map[string]string{"x/config.yaml": "lr: 1", "x/run7.csv": log}, "x", ""},
 		{"what is below a run is its own", map[string]string{"a/metrics.jsonl": oneStep, "a/checkpoints/metrics.jsonl": oneStep}, "a", ""},
 		{"the last checkpoint", map[string]string{"a/checkpoint-500/metrics.jsonl": oneStep, "a/checkpoint-1000/metrics.jsonl": oneStep, "a/checkpoint-x/metrics.jsonl": oneStep}, "a/checkpoint-1000 a/checkpoint-x", ""},
+		{
+			"event files beside a trainer's state", map[string]string{
+				"a/checkpoint-1/trainer_state.json":        `{"global_step": 1, "log_history": [{"step": 1, "loss": 2}]}`,
+				"a/runs/Nov27_vm/events.out.tfevents.1.vm": string(appendFrame(nil, event(1, 0, simple("train/loss", 2)))), "a/runs/b/metrics.jsonl": oneStep,
+				"b/checkpoint-1/config.json": "{\"x\": 1}", "b/runs/Nov27_vm/events.out.tfevents.1.vm": string(appendFrame(nil, event(1, 0, simple("train/loss", 2)))),
+			}, "a/checkpoint-1 a/runs/b b/runs/Nov27_vm", "1 left out: b/checkpoint-1: it has a configuration and no metrics",
+		},
 		{"the first history that can be read", map[string]string{"a/metrics.jsonl": "{", "a/progress.csv": log}, "a", "a: metrics.jsonl: line 1: the record ends too early"},
 		{"two configurations", map[string]string{"a/metrics.jsonl": oneStep, "a/config.json": `{"lr": 1}`, "a/config.yaml": "lr: 2\nx: 3"}, "a", ""},
 		{"hidden directories", map[string]string{".cache/metrics.jsonl": oneStep, "a/metrics.jsonl": oneStep}, "a", ""},
@@ -140,15 +147,15 @@ func TestDamagedRuns(t *testing.T) {
 	if got := names(r); got != "a b d e" {
 		t.Error(got)
 	}
-	if got := r.Table.Column("loss").Numbers; !slices.Equal(got, []float64{3, 2.5, 3, 3}) {
+	if got := r.Table.Column("loss").Numbers; !slices.Equal(got, []float64{3, 2.5, 1, 3}) {
 		t.Error(got)
 	}
 	if got := r.Table.Column("lr").Value(0); got != 0.5 {
 		t.Error(got)
 	}
 	for _, want := range []string{
-		"b: metrics.jsonl: byte 48 is NUL: the file is damaged, and what follows is left out", "c: metrics.jsonl: the gzip file ends too early, after 0 bytes of its text",
-		"d: metrics.csv: line 4: expected 2 fields as in the header, found 3",
+		"b: metrics.jsonl: byte 48 is NUL; what comes before is read", "c: metrics.jsonl: the gzip file ends too early, after 0 bytes of its text",
+		"d: metrics.csv: 1 row with the wrong number of fields left out (line 4)",
 	} {
 		if notes := strings.Join(r.Table.Notes, "\n"); !strings.Contains(notes, want) {
 			t.Errorf("no note %q in\n%s", want, notes)

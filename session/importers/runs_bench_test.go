@@ -57,6 +57,18 @@ func BenchmarkReadRuns1000(b *testing.B) {
 	}
 }
 
+func BenchmarkReadJSONLines(b *testing.B) {
+	root, size := runDirectories(b, 1, 300_000)
+	path := filepath.Join(root, "run_0000", "metrics.jsonl")
+	b.SetBytes(size)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Read(b.Context(), path, Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkFingerprint1000(b *testing.B) {
 	root, _ := runDirectories(b, 1000, 1)
 	for b.Loop() {

@@ -56,7 +56,7 @@ val_loss: 3.5 _ _
 				"1 of 3 runs end before the steps that their configuration plans: their losses are not those of finished runs; unfinished=predicted continues their curves",
 				`the runs end at different steps, from 1 to 30 (column "step"): some may be unfinished`,
 				"b_lr3e-3: metrics.jsonl: line 3: the last record is incomplete and left out",
-				`broken: metrics.jsonl: line 2: expected : after the key, found "5"; the rows before it (1) are kept`,
+				`broken: metrics.jsonl: line 2: expected : after the key, found "5"; what comes before is read`,
 				"1 left out: empty: metrics.jsonl: the file is empty",
 			},
 		},
@@ -349,9 +349,9 @@ func TestBlocks(t *testing.T) {
 		{"fewer columns", "a,b,c\n1,2,3\na,c\n4,5\n", "a: 1 4\nb: 2 _\nc: 3 5\n", ""},
 		{"text late in a block", "a,b\n1,2\na,c,b\n3,4,5\nx,6,7\n", "a' 1 3 x\nb: 2 5 7\nc: _ 4 6\n", ""},
 		{"no header of its own", "a,b\n1,2\n3,4,5\n6,7,8\n", "", "line 3: expected 2 fields as in the header, found 3"},
-		{"words that are no header", "a,b\n1,2\nx,y,z\n", "", "line 3: expected 2 fields as in the header, found 3"},
+		{"words that are no header", "a,b\n1,2\nx,y,z\n3,4\n", "", "line 3: expected 2 fields as in the header, found 3"},
 		{"a name twice", "a,b\n1,2\na,b,a\n3,4,5\n", "", "line 3: expected 2 fields as in the header, found 3"},
-		{"a row of the block before", "a,b\n1,2\na,b,c\n3,4,5\n6,7\n", "", "line 5: expected 3 fields as in the header, found 2"},
+		{"rows of the block before", "a,b\n1,2\na,b,c\n3,4,5\n6,7\n8,9\n", "", "line 5: expected 3 fields as in the header, found 2"},
 	}
 	for _, tt := range tests {
 		for _, chunk := range []int{8, chunkSize} {

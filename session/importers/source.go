@@ -3,6 +3,7 @@ package importers
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,11 +34,10 @@ type inputFile struct {
 	text     *bufio.Reader
 	ctx      context.Context //nolint:containedctx // lives as long as one Read
 	progress func(read, total int64)
-	// lenient ends the text where it is damaged: a machine that went down leaves
-	// NUL at the end of a file that was being written. damage says where.
-	lenient bool
-	damage  string
-	packed  bool // compressed with gzip, and unpacked as it is read
+	packed   bool // compressed with gzip, and unpacked as it is read
+	// damage is the byte at which the text ends, if that is a NUL: a machine that went
+	// down leaves them at the end of a file that was being written.
+	damage int64
 }
 
 // counter counts what was read of the file itself, before decoding, and sums it
@@ -143,10 +143,40 @@ func (f *inputFile) close() { _ = f.file.Close() }
 // head returns the first bytes of the text, at most headSize.
 func (f *inputFile) head() []byte {
 	head, _ := f.text.Peek(headSize)
-	if i := bytes.IndexByte(head, 0); f.lenient && bytes.IndexByte(head[:max(i, 0)], '\n') >= 0 {
+	if i := f.nul(); i >= 0 && bytes.IndexByte(head[:i], '\n') >= 0 {
 		return head[:i]
 	}
 	return head
+}
+
+// nul says where in the first bytes of a text a NUL stands, -1 if there is none or the
+// format is not text.
+func (f *inputFile) nul() int {
+	head, _ := f.text.Peek(headSize)
+	if f.ofBytes(head) {
+		return -1
+	}
+	return bytes.IndexByte(head, 0)
+}
+
+// ofBytes reports whether the file is of a format that is not text.
+func (f *inputFile) ofBytes(head []byte) bool {
+	return isEvents(head, f.file.Name()) || isWandbLog(head) || sniffSQLite(head) > 0 || sniffParquet(head) > 0
+}
+
+// headDamage is what ends the first bytes of a text early.
+func (f *inputFile) headDamage() error {
+	if at := f.nul(); at >= 0 {
+		return nulError(int64(at))
+	}
+	if _, err := f.text.Peek(headSize); f.packed && err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+func nulError(at int64) error {
+	return fmt.Errorf("this is not text: byte %d is NUL (a binary file, a damaged one, or UTF-16 without a byte-order mark)", at)
 }
 
 // signatures of files that people try to load, and what to do instead; NAME is the file's.
@@ -167,11 +197,8 @@ var signatures = []struct{ magic, message string }{
 // look refuses what is not text.
 func (f *inputFile) look() error {
 	head := f.head()
-	if _, err := f.text.Peek(headSize); f.packed && err != nil && !errors.Is(err, io.EOF) && (!f.lenient || len(head) == 0) {
-		return err
-	}
 	if len(head) == 0 {
-		return errors.New("the file is empty")
+		return cmp.Or(f.headDamage(), errors.New("the file is empty"))
 	}
 	for _, s := range signatures {
 		// BZh and the like may begin a text too; binary bytes decide.
@@ -179,11 +206,11 @@ func (f *inputFile) look() error {
 			return errors.New(strings.ReplaceAll(s.message, "NAME", strconv.Quote(filepath.Base(f.file.Name()))))
 		}
 	}
-	if isEvents(head, f.file.Name()) || isWandbLog(head) || sniffSQLite(head) > 0 || sniffParquet(head) > 0 {
+	if f.ofBytes(head) {
 		return nil
 	}
 	if i := bytes.IndexByte(head, 0); i >= 0 {
-		return fmt.Errorf("this is not text: byte %d is NUL (a binary file, or UTF-16 without a byte-order mark)", i)
+		return nulError(int64(i))
 	}
 	if utf8.Valid(trimRune(head)) {
 		return nil
@@ -239,6 +266,7 @@ type window struct {
 	buf      []byte
 	from, to int
 	eof      bool
+	torn     bool  // the text ends at a NUL
 	passed   int64 // bytes of text before buf[from]
 	binary   bool  // NUL is a byte like any other
 }
@@ -278,13 +306,10 @@ func (w *window) more(line int) error {
 	for w.to < len(w.buf) {
 		n, err := w.f.text.Read(w.buf[w.to:])
 		if i := bytes.IndexByte(w.buf[w.to:w.to+n], 0); i >= 0 && !w.binary {
-			if w.f.lenient {
-				w.f.damage = fmt.Sprintf("byte %d is NUL: the file is damaged, and what follows is left out", w.passed+int64(w.to+i))
-				w.to += i
-				w.eof = true
-				break
-			}
-			return fmt.Errorf("near line %d: NUL at byte %d: the file is damaged or not text", line, w.passed+int64(w.to+i))
+			w.f.damage = w.passed + int64(w.to+i)
+			w.to += i
+			w.eof, w.torn = true, true
+			break
 		}
 		w.to += n
 		if errors.Is(err, io.EOF) {

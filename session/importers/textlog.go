@@ -216,12 +216,14 @@ func (l *logFormat) sniff(head []byte) int {
 func (l *logFormat) scan(j *job) error {
 	s := newSeries(j)
 	lines := newLogLines(j.in)
+	var damage error
 	for !s.full {
 		line, err := lines.next()
 		if errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			return err
+			damage = err
+			break
 		}
 		if !lines.ended {
 			// A line being written, or cut off within a number.
@@ -236,6 +238,9 @@ func (l *logFormat) scan(j *job) error {
 	if lines.long > 0 {
 		s.note("%s longer than %d MiB left out (the first is line %d)", plural(lines.long, "line"), maxLine>>20, lines.first)
 	}
+	if s.rows == 0 && damage != nil {
+		return damage
+	}
 	if s.rows == 0 {
 		return fmt.Errorf("lines 1 to %d: no step is logged: a %s log has lines such as %q", max(1, lines.count), l.name, l.example)
 	}
@@ -243,7 +248,7 @@ func (l *logFormat) scan(j *job) error {
 		l.notes(s)
 	}
 	s.finish()
-	return nil
+	return damage
 }
 
 func plural(n int, what string) string {

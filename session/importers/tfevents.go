@@ -146,7 +146,7 @@ func (r *eventReader) scan() error {
 
 // damaged notes where reading ends: at the record in hand, which begins at a byte.
 func (r *eventReader) damaged(at int64, what string) {
-	r.note("record %d, byte %d: %s; what comes before is read", r.records+1, at, what)
+	r.job.damaged(fmt.Errorf("record %d, byte %d: %s", r.records+1, at, what))
 }
 
 // pass checks a record that is too large for scalars without keeping it.

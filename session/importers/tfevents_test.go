@@ -260,7 +260,7 @@ func TestEventsLargeRecord(t *testing.T) {
 func TestOtherRecords(t *testing.T) {
 	example := message(1, message(1, append(message(1, []byte("loss")), message(2, message(2, message(1, make([]byte, 4))))...)))
 	tb := mustRead(t, file(t, "x.tfrecord", string(appendFrame(nil, example))), Options{})
-	if tb.Rows != 0 || !strings.HasPrefix(strings.Join(tb.Notes, "\n"), "record 1, byte 0: a record is no event") {
+	if tb.Rows != 0 || !strings.HasPrefix(strings.Join(tb.Notes, "\n"), "x.tfrecord: record 1, byte 0: a record is no event") {
 		t.Errorf("%d rows, notes %q", tb.Rows, tb.Notes)
 	}
 }

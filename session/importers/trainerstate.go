@@ -49,12 +49,13 @@ func scanTrainerState(j *job) error {
 	err := r.scan()
 	var damage *stateError
 	if errors.As(err, &damage) && r.rows > 0 {
-		r.note("%v; what comes before is read", err)
+		j.damaged(err)
 		err = nil
 	}
 	if err != nil {
 		return err
 	}
+	r.in.f.damage = 0 // its value ended before
 	if !r.history {
 		return errors.New("there is no list log_history in it")
 	}

@@ -218,7 +218,7 @@ func (r *wandbReader) take(b []byte) (done bool) {
 
 // damaged notes where reading ends.
 func (r *wandbReader) damaged(what string) {
-	r.note("record %d, byte %d: %s; what comes before is read", r.records+1, r.in.passed, what)
+	r.job.damaged(fmt.Errorf("record %d, byte %d: %s", r.records+1, r.in.passed, what))
 }
 
 // record reads

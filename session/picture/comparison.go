@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/etastar/etastar/fitting"
+	"github.com/etastar/etastar/session/number"
 )
 
 // comparisonFigure draws two bar charts over the same laws: what their
@@ -53,15 +54,20 @@ func comparisonFigure(k *fitting.Comparison) (*figure, error) {
 				names[i] = printable(r.Name)
 			}
 			bars(left, rows, names, "loss above the cell's best", 100, "%",
-				func(r fitting.CompareRow) (float64, float64) { return r.MeanPenalty, r.MaxPenalty })
+				func(r fitting.CompareRow) (float64, float64) { return r.MeanPenalty, r.MaxPenalty },
+				func(v float64) string { return "loss " + number.SignedPercent(v) })
 			bars(right, rows, nil, "|ln η error|", 1, "",
-				func(r fitting.CompareRow) (float64, float64) { return r.MeanAbsErr, r.MaxAbsErr })
+				func(r fitting.CompareRow) (float64, float64) { return r.MeanAbsErr, r.MaxAbsErr },
+				func(v float64) string { return "|Δ ln η| " + number.Fixed(v, 3) })
 		},
 	}, nil
 }
 
-// bars draws one bar a law with a mark for the largest value; names may be nil.
-func bars(c draw.Canvas, rows []fitting.CompareRow, names []string, title string, times float64, unit string, value func(fitting.CompareRow) (mean, most float64)) {
+// bars draws one bar a law with a mark for the largest value; names may be nil, words
+// say a value.
+func bars(c draw.Canvas, rows []fitting.CompareRow, names []string, title string, times float64, unit string,
+	value func(fitting.CompareRow) (mean, most float64), words func(float64) string,
+) {
 	top := 0.0
 	for _, r := range rows {
 		for _, v := range []float64{first(value(r)), second(value(r))} {
@@ -96,15 +102,29 @@ func bars(c draw.Canvas, rows []fitting.CompareRow, names []string, title string
 			mean, most := value(r)
 			y := n - 1 - float64(i)
 			col := blue
-			if !r.Comparable || r.InSample {
+			about := []string{number.Plural(len(r.Cells), "cell", "cells")}
+			if !r.Comparable {
+				about = append(about, "not comparable")
+			}
+			if r.InSample {
+				about = append(about, "in sample")
+			}
+			if len(about) > 1 {
 				col = tint(grey, 0.6)
 			}
+			tell := func(what string, v float64) {
+				say(&c, vg.Point{X: clampX(c, tx(math.Max(v, 0))), Y: ty(y)}, append([]string{printable(r.Name), what + " " + words(v)}, about...)...)
+			}
 			if finite(mean) {
+				tell("mean", mean)
 				x0, x1, y0, y1 := tx(0), clampX(c, tx(math.Max(mean, 0))), ty(y-0.32), ty(y+0.32)
 				c.FillPolygon(col, []vg.Point{{X: x0, Y: y0}, {X: x1, Y: y0}, {X: x1, Y: y1}, {X: x0, Y: y1}})
 			}
 			if finite(most) {
 				diamond(&c, vg.Point{X: clampX(c, tx(math.Max(most, 0))), Y: ty(y)}, vg.Points(3.2), vermilion)
+				if most != mean {
+					tell("largest", most)
+				}
 			}
 		}
 	}))

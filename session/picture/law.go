@@ -383,7 +383,9 @@ func (d *lawDrawing) star() drawing {
 			c.StrokeLine2(st, x-cap, a, x+cap, a)
 			c.StrokeLine2(st, x-cap, b, x+cap, b)
 		}
-		star(&c, vg.Point{X: x, Y: ty(math.Log(d.target.LR))}, vg.Points(6.5), vermilion)
+		at := vg.Point{X: x, Y: ty(math.Log(d.target.LR))}
+		star(&c, at, vg.Points(6.5), vermilion)
+		say(&c, at, optimumWords(d.target)...)
 	}
 }
 

@@ -94,8 +94,30 @@ func (d *regret) panel(w, h vg.Length) *panel {
 	p.Y.Tick.Marker = linearTicks(0, d.y1, h, p.Y.Tick.Label, 100, "%")
 	p.Add(band(math.Log(d.q.Band[0]), math.Log(d.q.Band[1]), tint(green, 0.18)), drawing(grid))
 	p.Add(curve(d.x0, d.x1, line(blue, 1.8), func(x float64) float64 { return d.q.Regret(math.Exp(x)) }))
-	p.Add(drawing(d.names), drawing(d.marks))
+	p.Add(drawing(d.tell), drawing(d.names), drawing(d.marks))
 	return p
+}
+
+// tell says what η costs, along the curve and at the ends of the band.
+func (d *regret) tell(c draw.Canvas, p *plot.Plot) {
+	const steps = 40
+	for i := range steps + 1 {
+		d.cost(c, p, math.Exp(d.x0+(d.x1-d.x0)*float64(i)/steps))
+	}
+	for _, lr := range d.q.Band {
+		d.cost(c, p, lr, "end of the band within "+number.Percent(d.q.NearOptimal))
+	}
+}
+
+// cost says what an η costs, at its place on the curve or the edge of the picture.
+func (d *regret) cost(c draw.Canvas, p *plot.Plot, lr float64, more ...string) {
+	x, r := math.Log(lr), d.q.Regret(lr)
+	if !finite(x) || !finite(r) {
+		return
+	}
+	tx, ty := p.Transforms(&c)
+	words := []string{"η " + number.Eta(lr, 3), "loss " + number.SignedPercent(r)}
+	say(&c, vg.Point{X: tx(x), Y: clampY(c, ty(math.Min(r, p.Y.Max)))}, append(words, more...)...)
 }
 
 // names writes the published laws upright at their η, each in the first column
@@ -119,6 +141,11 @@ func (d *regret) names(c draw.Canvas, p *plot.Plot) {
 		}
 		end = at
 		c.FillText(st, vg.Point{X: at, Y: c.Max.Y - vg.Points(3)}, printable(text))
+		more := printable(b.Name)
+		if !b.Comparable {
+			more += " (not comparable)"
+		}
+		d.cost(c, p, b.LR, more)
 	}
 }
 
@@ -134,10 +161,23 @@ func (d *regret) marks(c draw.Canvas, p *plot.Plot) {
 		c.StrokeLine2(st, a, y-end, a, y+end)
 		c.StrokeLine2(st, b, y-end, b, y+end)
 	}
-	star(&c, vg.Point{X: tx(math.Log(d.q.LR)), Y: y}, vg.Points(7), vermilion)
+	at := vg.Point{X: tx(math.Log(d.q.LR)), Y: y}
+	star(&c, at, vg.Points(7), vermilion)
+	say(&c, at, optimumWords(d.q)...)
 	if x := math.Log(d.q.At); d.q.At > 0 && finite(d.q.AtRegret) && x >= p.X.Min && x <= p.X.Max {
-		diamond(&c, vg.Point{X: tx(x), Y: clampY(c, ty(math.Min(d.q.AtRegret, p.Y.Max)))}, vg.Points(5), purple)
+		at := vg.Point{X: tx(x), Y: clampY(c, ty(math.Min(d.q.AtRegret, p.Y.Max)))}
+		diamond(&c, at, vg.Points(5), purple)
+		say(&c, at, "η "+number.Eta(d.q.At, 3), "loss "+number.SignedPercent(d.q.AtRegret), "asked about")
 	}
+}
+
+// optimumWords say a prediction: η*, its interval, the target.
+func optimumWords(q *fitting.Prediction) []string {
+	words := []string{"η* = " + number.Eta(q.LR, 3)}
+	if finite(math.Log(q.Low)) && finite(math.Log(q.High)) {
+		words = append(words, number.EtaInterval(q.Low, q.High, 2))
+	}
+	return append(words, printable(number.Target(q.Target)))
 }
 
 func (d *regret) legend() []entry {

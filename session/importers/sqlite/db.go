@@ -167,7 +167,10 @@ func (w *walker) tree(n uint32, depth int) error {
 	if n == 1 {
 		head = b[headerSize:]
 	}
-	const interior, leaf = 0x05, 0x0d
+	interior, leaf := byte(0x05), byte(0x0d)
+	if w.table.rowless {
+		interior, leaf = 0x02, 0x0a
+	}
 	kind, cells := head[0], int(binary.BigEndian.Uint16(head[3:]))
 	size := 8
 	switch kind {
@@ -175,7 +178,7 @@ func (w *walker) tree(n uint32, depth int) error {
 		size = 12
 	case leaf:
 	default:
-		return damaged("page %d is of kind %d, which no table has", n, kind)
+		return damaged("page %d is of kind %d, which the table has not", n, kind)
 	}
 	if size+2*cells > len(head) {
 		return damaged("page %d has %d cells", n, cells)
@@ -186,12 +189,16 @@ func (w *walker) tree(n uint32, depth int) error {
 			return damaged("page %d: a cell is outside of it", n)
 		}
 		if kind == interior {
-			err = w.tree(binary.BigEndian.Uint32(b[at:]), depth+1)
-		} else {
-			err = w.cell(n, b[:w.db.usable], at)
+			if err := w.tree(binary.BigEndian.Uint32(b[at:]), depth+1); err != nil {
+				return err
+			}
+			at += 4
 		}
-		if err != nil {
-			return err
+		// The inner pages of an index hold rows too.
+		if kind == leaf || w.table.rowless {
+			if err := w.cell(n, b[:w.db.usable], at); err != nil {
+				return err
+			}
 		}
 	}
 	if kind == interior {
@@ -206,16 +213,24 @@ func (w *walker) cell(page uint32, b []byte, at int) error {
 		return damaged("page %d: a cell is outside of it", page)
 	}
 	size, n := varint(b[at:])
-	key, m := varint(b[min(at+n, len(b)):])
-	if n == 0 || m == 0 || size < 0 || size > maxRow {
+	var key int64
+	if rest := b[min(at+n, len(b)):]; !w.table.rowless {
+		k, m := varint(rest)
+		if m == 0 {
+			n = 0
+		}
+		key = k
+		at += m
+	}
+	if n == 0 || size < 0 || size > maxRow {
 		return damaged("page %d: a row has %d bytes", page, size)
 	}
-	payload, err := w.content(page, b[at+n+m:], int(size))
+	payload, err := w.content(page, b[at+n:], int(size))
 	if err != nil {
 		return err
 	}
 	if err := w.record(payload, key); err != nil {
-		return fmt.Errorf("row %d: %w", key, err)
+		return fmt.Errorf("page %d: %w", page, err)
 	}
 	return w.each(w.values)
 }
@@ -224,7 +239,11 @@ func (w *walker) cell(page uint32, b []byte, at int) error {
 func (w *walker) content(page uint32, b []byte, size int) ([]byte, error) {
 	usable := w.db.usable
 	local := size
-	if most := usable - 35; size > most {
+	most := usable - 35
+	if w.table.rowless {
+		most = (usable-12)*64/255 - 23
+	}
+	if size > most {
 		least := (usable-12)*32/255 - 23
 		if local = least + (size-least)%(usable-4); local > most {
 			local = least

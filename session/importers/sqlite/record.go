@@ -60,7 +60,7 @@ func (w *walker) record(b []byte, key int64) error {
 		return damaged("the head of a row has %d bytes", headSize)
 	}
 	types, body := b[n:headSize], b[headSize:]
-	for i := range w.values {
+	for _, i := range w.table.stored {
 		if len(types) == 0 {
 			// A column that was added after the row.
 			w.values[i] = w.table.defaults[i]

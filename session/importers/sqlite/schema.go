@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,12 +13,14 @@ type Table struct {
 
 	root     uint32
 	key      int     // the column that is the row id, or -1
+	rowless  bool    // WITHOUT ROWID: the rows are those of an index (2.4)
+	stored   []int   // the columns in the order of a record
 	defaults []Value // of columns that were added later
 }
 
 // schema reads the table of tables, on page 1 (2.6).
 func (db *DB) schema() error {
-	master := &Table{Name: "sqlite_schema", Columns: []string{"type", "name", "tbl_name", "rootpage", "sql"}, root: 1, key: -1, defaults: make([]Value, 5)}
+	master := &Table{Name: "sqlite_schema", Columns: []string{"type", "name", "tbl_name", "rootpage", "sql"}, root: 1, key: -1, stored: []int{0, 1, 2, 3, 4}, defaults: make([]Value, 5)}
 	return db.Rows(master, func(v []Value) error {
 		name := string(v[1].Bytes)
 		if string(v[0].Bytes) != "table" || v[3].Int <= 0 || v[3].Int > int64(db.pages) || strings.HasPrefix(name, "sqlite_") {
@@ -25,7 +28,7 @@ func (db *DB) schema() error {
 		}
 		t, ok := parseTable(string(v[4].Bytes))
 		if !ok {
-			return nil // without row ids, or no table
+			return nil
 		}
 		t.Name, t.root = strings.ToValidUTF8(name, "�"), uint32(v[3].Int)
 		db.tables = append(db.tables, t)
@@ -46,25 +49,24 @@ func parseTable(sql string) (Table, bool) {
 	}
 	var item []token
 	end := open + 1
-	key, isInteger := "", map[string]bool{}
+	var key []keyColumn
+	var facts []columnFacts
 	take := func() {
 		if len(item) == 0 {
 			return
 		}
 		if primary := tableConstraint(item); primary != nil {
-			if len(primary) == 1 {
-				key = primary[0]
-			}
+			key = primary
 		} else if !item[0].any("CONSTRAINT", "UNIQUE", "CHECK", "FOREIGN", "PRIMARY") {
 			c := columnDefinition(item[1:])
 			if c.stored {
-				name := strings.ToValidUTF8(item[0].text, "�")
 				if c.primary {
-					key = strings.ToLower(name)
+					key = []keyColumn{{name: item[0].text}}
 				}
-				isInteger[strings.ToLower(name)] = c.integer
-				t.Columns = append(t.Columns, name)
+				t.stored = append(t.stored, len(t.Columns))
+				t.Columns = append(t.Columns, strings.ToValidUTF8(item[0].text, "�"))
 				t.defaults = append(t.defaults, c.standard)
+				facts = append(facts, c)
 			}
 		}
 		item = nil
@@ -86,47 +88,82 @@ func parseTable(sql string) (Table, bool) {
 		item = append(item, tokens[end])
 	}
 	take()
-	for _, tok := range tokens[min(end, len(tokens)):] {
-		if tok.is("WITHOUT") {
-			return t, false
-		}
-	}
-	for i, name := range t.Columns {
-		if strings.ToLower(name) == key && isInteger[key] {
+	t.rowless = slices.ContainsFunc(tokens[min(end, len(tokens)):], func(tok token) bool { return tok.is("WITHOUT") })
+	if t.rowless {
+		t.keyFirst(key, facts)
+	} else if len(key) == 1 {
+		// INTEGER PRIMARY KEY DESC is, for historical reasons, not the row id.
+		if i := t.column(key[0].name); i >= 0 && facts[i].integer && !facts[i].descending {
 			t.key = i
 		}
 	}
 	return t, len(t.Columns) > 0
 }
 
+// column finds a column as SQL does, whose names have no case; -1 if there is none.
+func (t *Table) column(name string) int {
+	name = strings.ToValidUTF8(name, "�")
+	return slices.IndexFunc(t.Columns, func(c string) bool { return strings.EqualFold(c, name) })
+}
+
+// keyFirst puts the columns of the primary key before the others, as the records of a
+// table without row ids have them: once each, unless they are compared in several ways
+// (2.4.1).
+func (t *Table) keyFirst(key []keyColumn, facts []columnFacts) {
+	others := t.stored
+	t.stored = nil
+	var seen []keyColumn
+	for _, k := range key {
+		i := t.column(k.name)
+		if i < 0 {
+			continue
+		}
+		if k = (keyColumn{t.Columns[i], k.collation}); k.collation == "" {
+			k.collation = facts[i].collation
+		}
+		if !slices.Contains(seen, k) {
+			seen, t.stored = append(seen, k), append(t.stored, i)
+		}
+		others = slices.DeleteFunc(others, func(o int) bool { return o == i })
+	}
+	t.stored = append(t.stored, others...)
+}
+
+// keyColumn is a column of a primary key, and how it is compared; "": as its column says.
+type keyColumn struct{ name, collation string }
+
 // tableConstraint returns the columns of a PRIMARY KEY that is an item of its own.
-func tableConstraint(item []token) []string {
+func tableConstraint(item []token) []keyColumn {
 	if item[0].is("CONSTRAINT") && len(item) > 2 {
 		item = item[2:]
 	}
 	if len(item) < 4 || !item[0].is("PRIMARY") || !item[1].is("KEY") || item[2].text != "(" {
 		return nil
 	}
-	var names []string
-	for _, tok := range item[3:] {
+	var key []keyColumn
+	for i, tok := range item[3:] {
+		before := item[i+2]
 		switch {
-		case tok.quoted || tok.text != ")" && tok.text != "," && !tok.any("ASC", "DESC"):
-			names = append(names, strings.ToLower(tok.text))
-		case tok.text == ")":
-			return names
+		case before.text == "(" || before.text == "," && !before.quoted:
+			key = append(key, keyColumn{name: tok.text})
+		case before.is("COLLATE"):
+			key[len(key)-1].collation = strings.ToUpper(tok.text)
+		case tok.text == ")" && !tok.quoted:
+			return key
 		}
 	}
-	return names
+	return key
 }
 
 type columnFacts struct {
-	integer, primary, stored bool
-	standard                 Value
+	integer, primary, descending, stored bool
+	collation                            string
+	standard                             Value
 }
 
 // columnDefinition reads what follows a column's name.
 func columnDefinition(rest []token) columnFacts {
-	c := columnFacts{stored: true}
+	c := columnFacts{stored: true, collation: "BINARY"}
 	c.integer = len(rest) > 0 && rest[0].is("INTEGER")
 	depth := 0
 	for i, tok := range rest {
@@ -138,8 +175,10 @@ func columnDefinition(rest []token) columnFacts {
 			depth--
 		case depth > 0:
 		case tok.is("PRIMARY"):
-			// INTEGER PRIMARY KEY DESC is, for historical reasons, not the row id.
-			c.primary = i+2 >= len(rest) || !rest[i+2].is("DESC")
+			c.primary = true
+			c.descending = i+2 < len(rest) && rest[i+2].is("DESC")
+		case tok.is("COLLATE") && i+1 < len(rest):
+			c.collation = strings.ToUpper(rest[i+1].text)
 		case tok.is("DEFAULT") && i+1 < len(rest):
 			c.standard = literal(rest[i+1:])
 		case tok.is("AS"):
