@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"regexp"
+	"strconv"
 	"slices"
 	"sync"
 	"testing"
@@ -22,6 +23,9 @@ var device struct {
 	err      error
 }
 
+// For compute-sanitizer, ETASTAR_TEST_BACKEND=0, 1 or 2 leaves one of the backends below, and
+// ETASTAR_TEST_FIXED_REGISTERS takes setmaxnreg out of the kernels.
+
 // setRegisters moves registers between the warps of a block. compute-sanitizer's racecheck
 // puts code of its own into kernels and breaks those that do it.
 var setRegisters = regexp.MustCompile(`(?m)^\s*setmaxnreg\.\S+\s.*$`)
@@ -30,7 +34,11 @@ var setRegisters = regexp.MustCompile(`(?m)^\s*setmaxnreg\.\S+\s.*$`)
 func gpus(t testing.TB) []*Backend {
 	t.Helper()
 	device.once.Do(func() {
-		for _, o := range []Options{{}, {Portable: true, OwnProducts: true}, {Portable: true}} {
+		all := []Options{{}, {Portable: true, OwnProducts: true}, {Portable: true}}
+		if k, err := strconv.Atoi(os.Getenv("ETASTAR_TEST_BACKEND")); err == nil {
+			all = all[k : k+1]
+		}
+		for _, o := range all {
 			b, err := New(o)
 			if err != nil {
 				device.err = err
