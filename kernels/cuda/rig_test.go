@@ -5,8 +5,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"regexp"
-	"strconv"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
