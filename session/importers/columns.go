@@ -112,11 +112,11 @@ func (c *column) startText() {
 }
 
 func (c *column) addWord(cell []byte) {
-	code := c.dict.code(cell)
-	if code != 0 {
+	if len(cell) > 0 {
 		c.written++
 	}
-	c.codes = append(c.codes, code)
+	c.codes = append(c.codes, 0)
+	c.dict.later(cell, c.codes, len(c.codes)-1)
 }
 
 // pad appends blank cells until the column has rows of them.
@@ -135,6 +135,9 @@ func (c *column) pad(rows int) {
 func (cs *columns) cut(rows int) {
 	for _, c := range cs.list {
 		if c.rows > rows {
+			if c.dict != nil {
+				c.dict.lookUp(c.codes)
+			}
 			c.rows = rows
 			c.numbers = c.numbers[:min(rows, len(c.numbers))]
 			c.codes = c.codes[:min(rows, len(c.codes))]
@@ -196,6 +199,7 @@ func (cs *columns) build() *table.Table {
 	for _, c := range cs.list {
 		out := &table.Column{Name: c.name}
 		if c.dict != nil {
+			c.dict.lookUp(c.codes)
 			out.Kind, out.Codes, out.Words = table.Text, c.codes, c.dict.words
 			if c.dict.invalid {
 				cs.note("column %s has characters that are not UTF-8, shown as �", strconv.Quote(c.name))

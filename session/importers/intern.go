@@ -18,7 +18,26 @@ type dictionary struct {
 	arena   []byte   // the free rest of the current block
 	invalid bool     // some word was not UTF-8
 	seed    maphash.Seed
+
+	waiting []byte // words whose numbers are asked for later, back to back
+	queue   []waiting
+	touched uint32 // keeps the reads that only fetch
 }
+
+// waiting is a word in dictionary.waiting and where its number goes.
+type waiting struct {
+	end  int
+	hash uint32
+	row  int
+}
+
+// Looking up a word in a table that the processor's caches do not hold takes the time of
+// all else that is done for a row. From largeTable slots on, words are looked up in batches:
+// their reads are under way together.
+const (
+	largeTable  = 1 << 15
+	lookUpBatch = 64
+)
 
 // slot holds a word's number plus one; 0 is free.
 type slot struct{ hash, code uint32 }
@@ -33,8 +52,42 @@ func (d *dictionary) code(word []byte) uint32 {
 	if len(word) == 0 {
 		return 0
 	}
+	return d.hashed(word, d.hash(word))
+}
+
+func (d *dictionary) hash(word []byte) uint32 {
 	full := maphash.Bytes(d.seed, word)
-	hash := uint32(full ^ full>>32)
+	return uint32(full ^ full>>32)
+}
+
+// later puts the number of a word into a row of codes, now or with lookUp.
+func (d *dictionary) later(word []byte, codes []uint32, row int) {
+	if len(d.slots) < largeTable || len(word) == 0 {
+		codes[row] = d.code(word)
+		return
+	}
+	d.waiting = append(d.waiting, word...)
+	d.queue = append(d.queue, waiting{len(d.waiting), d.hash(word), row})
+	if len(d.queue) == lookUpBatch {
+		d.lookUp(codes)
+	}
+}
+
+// lookUp writes the numbers of the words that wait for them.
+func (d *dictionary) lookUp(codes []uint32) {
+	mask := uint32(len(d.slots) - 1)
+	for _, w := range d.queue {
+		d.touched ^= d.slots[w.hash&mask].code
+	}
+	from := 0
+	for _, w := range d.queue {
+		codes[w.row] = d.hashed(d.waiting[from:w.end], w.hash)
+		from = w.end
+	}
+	d.waiting, d.queue = d.waiting[:0], d.queue[:0]
+}
+
+func (d *dictionary) hashed(word []byte, hash uint32) uint32 {
 	mask := uint32(len(d.slots) - 1)
 	i := hash & mask
 	for ; d.slots[i].code != 0; i = (i + 1) & mask {
