@@ -223,7 +223,9 @@ func (w *Worker) trainGroup(ctx context.Context, batch []rundir.Summary, tried m
 	for _, s := range batch {
 		out, err := rundir.Open(s.Dir)
 		if err != nil {
-			w.logf("%s: %v", s.Name, err)
+			if w.Share < 2 || !errors.Is(err, rundir.ErrLocked) { // a worker beside this one was first
+				w.logf("%s: %v", s.Name, err)
+			}
 			tried[s.Dir] = locked
 			continue
 		}
@@ -245,7 +247,7 @@ func (w *Worker) trainGroup(ctx context.Context, batch []rundir.Summary, tried m
 	if err := t.restore(batch); err != nil {
 		return t.failAll(ctx, err)
 	}
-	w.logf("%d runs of %s together on %s, from step %d", len(t.runs), first.Shape.Name(), w.Backend.Name(), t.group.Done())
+	w.logf("%[2]s: %[1]d together on %[3]s, from step %[4]d", len(t.runs), first.Shape.Name(), w.Backend.Name(), t.group.Done())
 	return t.train(ctx)
 }
 
