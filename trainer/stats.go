@@ -48,7 +48,8 @@ func (s Stats) set(module mup.Module, stat string, v float64) {
 }
 
 // StatsEvery is the number of optimizer steps between a run's statistics, 0 for none:
-// where nothing else is asked for, forty times a run, and no more often than every 50 steps.
+// where nothing else is asked for, forty times a run, and no more often than every
+// 50 steps; of fewer than 100 steps twice.
 func StatsEvery(r config.Run) int64 {
 	switch k := r.Keep.StatsEvery; {
 	case k < 0:
@@ -56,7 +57,7 @@ func StatsEvery(r config.Run) int64 {
 	case k > 0:
 		return k
 	}
-	return max(50, r.Steps()/40)
+	return min(max(50, r.Steps()/40), max(1, r.Steps()/2))
 }
 
 // statsAt reports whether a run has statistics of a step.

@@ -191,7 +191,7 @@ func TestEffectiveRank(t *testing.T) {
 
 func TestStatsEvery(t *testing.T) {
 	r := small(1e-2)
-	for _, c := range []struct{ asked, steps, want int64 }{{0, 60, 50}, {0, 5000, 125}, {7, 60, 7}, {-1, 60, 0}} {
+	for _, c := range []struct{ asked, steps, want int64 }{{0, 60, 30}, {0, 300, 50}, {0, 1, 1}, {0, 5000, 125}, {7, 60, 7}, {-1, 60, 0}} {
 		one := observed(r, c.asked).For(c.steps * r.BatchTokens())
 		if got := StatsEvery(one); got != c.want {
 			t.Errorf("asked %d of %d steps: every %d, want %d", c.asked, c.steps, got, c.want)
