@@ -184,7 +184,7 @@ func (j *job) cutOff(fields [][]byte, block []*column, line int) bool {
 	if !j.first {
 		return line == j.cut
 	}
-	if len(fields) != len(block) {
+	if len(fields) == 0 || len(fields) != len(block) {
 		return false
 	}
 	c, cell := block[len(block)-1], bytes.TrimSpace(fields[len(fields)-1])

@@ -66,7 +66,7 @@ func FuzzGzip(f *testing.F) {
 }
 
 func FuzzCSV(f *testing.F) {
-	for _, s := range []string{"a,b\n1,2\n", "a,b\r\n\"1\r\n\"\"\",x\r\n", "a;b\n0,5;x\n", "\"", "a,b\n1\n", "a\nNaN\n\n-inf", "a,b\n7B,\"1,234\"\n", "\xff,\xff\n\xfe,1\n"} {
+	for _, s := range []string{"a,b\n1,2\n", "a,b\r\n\"1\r\n\"\"\",x\r\n", "a;b\n0,5;x\n", "\"", "a,b\n1\n", "a\nNaN\n\n-inf", "a,b\n7B,\"1,234\"\n", "\r", "\xff,\xff\n\xfe,1\n"} {
 		f.Add([]byte(s), false)
 	}
 	f.Fuzz(func(t *testing.T, content []byte, ragged bool) {

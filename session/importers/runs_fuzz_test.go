@@ -64,6 +64,7 @@ func addFiles(f *testing.F, names ...string) {
 func FuzzRuns(f *testing.F) {
 	addFiles(f, "wandb_chart.csv", "wandb_history.csv", "wandb_runs.csv", "optuna.csv", "blocks.csv", "ray/PPO_0/progress.csv", "ray/PPO_0/result.json", "algoperf/measurements.csv")
 	f.Add([]byte("dataset,version,metric,mode,a,b\nmmlu,-,acc,ppl,45.2,-\nx,1,acc,gen,,no\n"), byte(0))
+	f.Add([]byte("time,a - loss,a - loss__MIN,a - loss__MAX\nnoon,2,2,2\n"), byte(2))
 	f.Add([]byte("Step,a - b,a - b__MIN,a - b__MAX,a - b_2\n1,2,3,x\n"), byte(1))
 	finals := append([]string{""}, Finals()...)
 	path := filepath.Join(f.TempDir(), "x")
