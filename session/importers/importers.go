@@ -74,8 +74,10 @@ func read(ctx context.Context, path string, o Options, chunk int) (*table.Table,
 	return (&job{opts: o, path: path}).read(ctx, chunk)
 }
 
-func (j *job) read(ctx context.Context, chunk int) (*table.Table, error) {
+func (j *job) read(ctx context.Context, chunk int) (t *table.Table, err error) {
 	j.first = true
+	doing := "finding its format"
+	defer recovered(&doing, &err)
 	f, err := openFile(ctx, j.path, j.opts.Progress)
 	if err != nil {
 		return nil, err
@@ -91,6 +93,7 @@ func (j *job) read(ctx context.Context, chunk int) (*table.Table, error) {
 	if err := f.refuse(&chosen); err != nil {
 		return nil, err
 	}
+	doing = "reading it as " + chosen.name
 	j.in = f.window(chunk)
 	if err := j.scan(ctx, chosen); err != nil {
 		return nil, err
@@ -126,7 +129,7 @@ func (j *job) read(ctx context.Context, chunk int) (*table.Table, error) {
 	if len(j.cols.lines) == 0 {
 		j.cols.note("the file has a header and no rows")
 	}
-	t := j.cols.build()
+	t = j.cols.build()
 	if j.edit != nil {
 		t = j.edit(t)
 	}

@@ -37,6 +37,9 @@ func scanParquet(j *job) (err error) {
 	// What a library makes of a damaged file is not ours to foresee.
 	defer func() {
 		if r := recover(); r != nil {
+			if function, _ := origin(); strings.HasPrefix(function, "github.com/etastar/") {
+				panic(r)
+			}
 			err = fmt.Errorf("the Parquet file is damaged: %v", r)
 		}
 	}()
