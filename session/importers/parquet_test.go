@@ -183,8 +183,9 @@ func FuzzParquet(f *testing.F) {
 	for _, name := range []string{"runs.parquet", "duckdb.parquet"} {
 		f.Add([]byte(readString(f, filepath.Join("testdata", name))))
 	}
+	path := filepath.Join(f.TempDir(), "x")
 	f.Fuzz(func(t *testing.T, content []byte) {
-		_, _ = fuzzRead(t, content, Options{Format: "parquet"})
+		_, _ = fuzzRead(t, path, content, Options{Format: "parquet"})
 	})
 }
 

@@ -70,7 +70,7 @@ func FuzzRuns(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "x")
 	f.Fuzz(func(t *testing.T, content []byte, final byte) {
 		if final > 128 {
-			_, _ = fuzzRead(t, content, Options{Ragged: final > 192})
+			_, _ = fuzzRead(t, path, content, Options{Ragged: final > 192})
 			return
 		}
 		fuzzRuns(t, path, content, Options{Final: finals[int(final)%len(finals)]})
@@ -80,8 +80,9 @@ func FuzzRuns(f *testing.F) {
 func FuzzYAML(f *testing.F) {
 	addFiles(f, "hydra.yaml", "wandb/run-20250101_000000-abc/files/config.yaml")
 	f.Add([]byte("a: &a [*a]\nb: {<<: *a, c: !!float 1}\n--- !x\n- {}\n"), byte(0))
+	path := filepath.Join(f.TempDir(), "x")
 	f.Fuzz(func(t *testing.T, content []byte, _ byte) {
-		_, _ = fuzzRead(t, content, Options{Format: "yaml"})
+		_, _ = fuzzRead(t, path, content, Options{Format: "yaml"})
 	})
 }
 
