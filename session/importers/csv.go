@@ -89,8 +89,8 @@ func (j *job) scanSeparated(comma byte, loose bool) error {
 	j.cols.comma = comma == ';'
 	rag := ragged{job: j}
 	rows, err := j.records(&splitter{comma: comma, loose: loose}, &rag)
-	for _, c := range j.cols.list {
-		c.pad(rows)
+	if full := j.cols.fillAll(rows); full != nil {
+		return full
 	}
 	rag.note()
 	j.noteBlocks()
@@ -148,7 +148,9 @@ func (j *job) records(s *splitter, rag *ragged) (rows int, err error) {
 			}
 			rag.last = nil
 			for _, c := range block {
-				c.pad(rows)
+				if err := cs.fill(c, rows); err != nil {
+					return rows, fmt.Errorf("line %d: %w", line, err)
+				}
 			}
 			width = len(block)
 		case len(s.fields) == width:

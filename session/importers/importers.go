@@ -95,6 +95,10 @@ func (j *job) read(ctx context.Context, chunk int) (t *table.Table, err error) {
 	}
 	doing = "reading it as " + chosen.name
 	j.in = f.window(chunk)
+	j.cols.room = sparse + 8*int(f.info.Size())
+	if f.packed {
+		j.cols.room *= 10
+	}
 	if err := j.scan(ctx, chosen); err != nil {
 		return nil, err
 	}
@@ -181,7 +185,9 @@ func (j *job) scan(ctx context.Context, f format) error {
 	if errors.Is(err, errRagged) && !j.asPart {
 		return err
 	}
-	j.cols.cut(len(j.cols.lines))
+	if errors.Is(j.cols.cut(len(j.cols.lines)), errSparse) {
+		return err
+	}
 	j.damaged(err)
 	j.in.f.damage = 0 // it was only read ahead
 	return nil
