@@ -21,10 +21,12 @@ const (
 )
 
 func sniffWandbChart(head []byte) int {
-	names := headerNames(head, chartMin)
-	for _, n := range names {
-		if base, ok := strings.CutSuffix(n, chartMin); ok && strings.Contains(n, " - ") &&
-			slices.Contains(names, base) && slices.Contains(names, base+chartMax) {
+	named := map[string]bool{}
+	for _, n := range headerNames(head, chartMin) {
+		named[n] = true
+	}
+	for n := range named {
+		if base, ok := strings.CutSuffix(n, chartMin); ok && strings.Contains(n, " - ") && named[base] && named[base+chartMax] {
 			return 95
 		}
 	}
@@ -101,10 +103,14 @@ func chartRuns(t *table.Table) []run {
 	var runs []run
 	at := map[string]int{}
 	var left []string
+	named := make(map[string]bool, len(t.Columns))
+	for _, c := range t.Columns {
+		named[c.Name] = true
+	}
 	for _, c := range t.Columns[1:] {
 		name, copyOf := c.Name, ""
 		// Runs of the same name have columns of the same name, which are numbered.
-		if m := numbered.FindStringSubmatch(name); m != nil && slices.ContainsFunc(t.Columns, func(o *table.Column) bool { return o.Name == m[1] }) {
+		if m := numbered.FindStringSubmatch(name); m != nil && named[m[1]] {
 			name, copyOf = m[1], " ("+m[2]+")"
 		}
 		if strings.HasSuffix(name, chartMin) || strings.HasSuffix(name, chartMax) {
