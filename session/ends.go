@@ -110,6 +110,10 @@ func predictEnds(r *importers.Runs) *table.Table {
 			if !ok || run.planned == 0 || run.finished() || l.diverged {
 				continue
 			}
+			if c.Kind != table.Number {
+				failed = append(failed, fmt.Sprintf("%s of %s: some run has a word for it, so the column is text", c.Name, rowName(&t, i)))
+				continue
+			}
 			end, err := run.predict(l, runs, c.Name)
 			if err != nil {
 				failed = append(failed, fmt.Sprintf("%s of %s: %v", c.Name, rowName(&t, i), err))

@@ -95,6 +95,14 @@ func TestLoadPredictsEnds(t *testing.T) {
 	if notes := strings.Join(s.Cells()[0].Notes, "\n"); !strings.Contains(notes, "unfinished=predicted continues their curves") {
 		t.Error(notes)
 	}
+	// Where the loss of one run is a word, the column has no numbers to replace.
+	if err := os.WriteFile(filepath.Join(dir, "lr1e-3", "metrics.jsonl"), []byte("{\"step\": 4000, \"loss\": \"diverged\"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = computed(t, fmt.Sprintf("```eta\nruns = load %q unfinished=predicted\n```\n", dir))
+	if c := s.Cells()[0]; c.Err != nil || !strings.Contains(strings.Join(c.Notes, "\n"), "loss of lr2e-3: some run has a word for it, so the column is text") {
+		t.Errorf("%v %q", c.Err, c.Notes)
+	}
 	s = computed(t, fmt.Sprintf("```eta\nruns = load %q unfinished=predicted\n```\n", filepath.Join(dir, "lr1e-3", "metrics.jsonl")))
 	if err := s.Cells()[0].Err; err == nil || !strings.Contains(err.Error(), "ends are predicted of runs") {
 		t.Error(err)

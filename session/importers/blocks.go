@@ -63,10 +63,11 @@ func (j *job) nextBlock(fields [][]byte, line int) ([]*column, error) {
 			j.blocks = map[int][]int{}
 		}
 		list := make([]int, len(fields))
+		taken := make(map[int]bool, len(fields))
 		for i, f := range fields {
 			name := strings.ToValidUTF8(string(bytes.TrimSpace(f)), "�")
 			at, ok := j.keys[name]
-			if !ok || slices.Contains(list[:i], at) {
+			if !ok || taken[at] {
 				if len(cs.list) >= maxColumns {
 					return nil, fmt.Errorf("line %d: the headers have more than %d columns in all", line, maxColumns)
 				}
@@ -78,7 +79,7 @@ func (j *job) nextBlock(fields [][]byte, line int) ([]*column, error) {
 				cs.list = append(cs.list, newColumn(name))
 				j.keys[name] = at
 			}
-			list[i] = at
+			list[i], taken[at] = at, true
 		}
 		j.blocks[line] = list
 	}

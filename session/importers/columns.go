@@ -2,6 +2,7 @@ package importers
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -53,6 +54,34 @@ type columns struct {
 	lines []int32
 	comma bool // decimal commas
 	notes []string
+	// blanks are the cells of columns that a row does not have, and room how many there may
+	// be: of a file that names other columns in each row they are the square of its size.
+	blanks, room int
+}
+
+// sparse is the number of blank cells that any file may have.
+const sparse = 1 << 24
+
+var errSparse = errors.New("almost all cells of the table would be blank, since most columns are in few rows: are values used as keys?")
+
+// fill appends blank cells until the column has rows of them.
+func (cs *columns) fill(c *column, rows int) error {
+	n := max(0, rows-c.rows)
+	if cs.blanks += n; cs.blanks > cs.room {
+		return errSparse
+	}
+	c.pad(rows)
+	return nil
+}
+
+// fillAll does so with all columns.
+func (cs *columns) fillAll(rows int) error {
+	for _, c := range cs.list {
+		if err := cs.fill(c, rows); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newColumn(name string) *column { return &column{name: name} }
@@ -132,7 +161,7 @@ func (c *column) pad(rows int) {
 }
 
 // cut drops what a record that was not finished left behind.
-func (cs *columns) cut(rows int) {
+func (cs *columns) cut(rows int) error {
 	for _, c := range cs.list {
 		if c.rows > rows {
 			if c.dict != nil {
@@ -142,8 +171,8 @@ func (cs *columns) cut(rows int) {
 			c.numbers = c.numbers[:min(rows, len(c.numbers))]
 			c.codes = c.codes[:min(rows, len(c.codes))]
 		}
-		c.pad(rows)
 	}
+	return cs.fillAll(rows)
 }
 
 // reserve makes room for rows cells in all.
@@ -164,6 +193,7 @@ func (c *column) reserve(rows int) {
 // text was lost, and reports whether one is needed.
 func (cs *columns) again() bool {
 	need := false
+	cs.blanks = 0
 	for _, c := range cs.list {
 		if !c.reread {
 			c.mode = settled

@@ -89,8 +89,8 @@ func (j *job) scanSeparated(comma byte, loose bool) error {
 	j.cols.comma = comma == ';'
 	rag := ragged{job: j}
 	rows, err := j.records(&splitter{comma: comma, loose: loose}, &rag)
-	for _, c := range j.cols.list {
-		c.pad(rows)
+	if full := j.cols.fillAll(rows); full != nil {
+		return full
 	}
 	rag.note()
 	j.noteBlocks()
@@ -148,7 +148,9 @@ func (j *job) records(s *splitter, rag *ragged) (rows int, err error) {
 			}
 			rag.last = nil
 			for _, c := range block {
-				c.pad(rows)
+				if err := cs.fill(c, rows); err != nil {
+					return rows, fmt.Errorf("line %d: %w", line, err)
+				}
 			}
 			width = len(block)
 		case len(s.fields) == width:
@@ -184,7 +186,7 @@ func (j *job) cutOff(fields [][]byte, block []*column, line int) bool {
 	if !j.first {
 		return line == j.cut
 	}
-	if len(fields) != len(block) {
+	if len(fields) == 0 || len(fields) != len(block) {
 		return false
 	}
 	c, cell := block[len(block)-1], bytes.TrimSpace(fields[len(fields)-1])

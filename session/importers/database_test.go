@@ -106,7 +106,8 @@ func FuzzOptunaDatabase(f *testing.F) {
 	content := []byte(readString(f, filepath.Join("testdata", "optuna.db")))
 	f.Add(content)
 	f.Add(bytes.ReplaceAll(content, []byte("COMPLETE"), []byte("PRUNED__")))
+	path := filepath.Join(f.TempDir(), "x")
 	f.Fuzz(func(t *testing.T, content []byte) {
-		_, _ = fuzzRead(t, content, Options{Format: "sqlite"})
+		_, _ = fuzzRead(t, path, content, Options{Format: "sqlite"})
 	})
 }

@@ -46,6 +46,8 @@ func TestErrors(t *testing.T) {
 		{"x.csv", "", Options{}, "the file is empty"},
 		{"x.csv", "\n \n\n", Options{Format: "csv"}, "the file holds only empty lines"},
 		{"x.csv", "\n\n\n", Options{}, "the file holds only empty lines"},
+		{"x.csv", "\r", Options{}, "the file holds only empty lines"},
+		{"x.tsv", "\n\r", Options{Format: "tsv"}, "the file holds only empty lines"},
 		{"x.csv", "a,b\n1,x\"y\n", Options{}, `line 2: column "b": has a quote within an unquoted field`},
 		{"x.csv", "a,b\n1,\"x\"y\n", Options{}, `line 2: column "b": has a quoted field that goes on after its closing quote`},
 		{"x.csv", "a,b\n\n1,\"x\ny\n", Options{}, `line 3: column "b": begins a quoted field that is never closed`},

@@ -16,11 +16,10 @@ import (
 	"github.com/etastar/etastar/session/table"
 )
 
-// fuzzRead reads content in two sizes of chunks, which must make no difference,
+// fuzzRead writes content to path, reads it in two sizes of chunks, which must make no difference,
 // and checks the table's shape.
-func fuzzRead(t *testing.T, content []byte, o Options) (*table.Table, error) {
+func fuzzRead(t *testing.T, path string, content []byte, o Options) (*table.Table, error) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "x")
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -60,19 +59,21 @@ func FuzzGzip(f *testing.F) {
 		f.Add(b.Bytes()[3:])
 		f.Add(append(b.Bytes()[3:], b.Bytes()...))
 	}
+	path := filepath.Join(f.TempDir(), "x")
 	f.Fuzz(func(t *testing.T, content []byte) {
-		_, _ = fuzzRead(t, append([]byte(gzipMagic+"\x08"), content...), Options{})
+		_, _ = fuzzRead(t, path, append([]byte(gzipMagic+"\x08"), content...), Options{})
 	})
 }
 
 func FuzzCSV(f *testing.F) {
-	for _, s := range []string{"a,b\n1,2\n", "a,b\r\n\"1\r\n\"\"\",x\r\n", "a;b\n0,5;x\n", "\"", "a,b\n1\n", "a\nNaN\n\n-inf", "a,b\n7B,\"1,234\"\n", "\xff,\xff\n\xfe,1\n"} {
+	for _, s := range []string{"a,b\n1,2\n", "a,b\r\n\"1\r\n\"\"\",x\r\n", "a;b\n0,5;x\n", "\"", "a,b\n1\n", "a\nNaN\n\n-inf", "a,b\n7B,\"1,234\"\n", "\r", "\xff,\xff\n\xfe,1\n"} {
 		f.Add([]byte(s), false)
 	}
+	path := filepath.Join(f.TempDir(), "x")
 	f.Fuzz(func(t *testing.T, content []byte, ragged bool) {
 		checkSplit(t, content, ',')
-		_, _ = fuzzRead(t, content, Options{Format: "csv", Ragged: ragged})
-		_, _ = fuzzRead(t, content, Options{Ragged: ragged})
+		_, _ = fuzzRead(t, path, content, Options{Format: "csv", Ragged: ragged})
+		_, _ = fuzzRead(t, path, content, Options{Ragged: ragged})
 	})
 }
 
@@ -83,8 +84,9 @@ func FuzzJSONLines(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
+	path := filepath.Join(f.TempDir(), "x")
 	f.Fuzz(func(t *testing.T, content []byte) {
-		_, _ = fuzzRead(t, content, Options{Format: "jsonl"})
+		_, _ = fuzzRead(t, path, content, Options{Format: "jsonl"})
 		checkJSON(t, content)
 	})
 }
@@ -148,7 +150,8 @@ func FuzzMarkdown(f *testing.F) {
 	} {
 		f.Add([]byte(s), true)
 	}
+	path := filepath.Join(f.TempDir(), "x")
 	f.Fuzz(func(t *testing.T, content []byte, ragged bool) {
-		_, _ = fuzzRead(t, content, Options{Format: "markdown", Ragged: ragged})
+		_, _ = fuzzRead(t, path, content, Options{Format: "markdown", Ragged: ragged})
 	})
 }

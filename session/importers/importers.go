@@ -74,8 +74,10 @@ func read(ctx context.Context, path string, o Options, chunk int) (*table.Table,
 	return (&job{opts: o, path: path}).read(ctx, chunk)
 }
 
-func (j *job) read(ctx context.Context, chunk int) (*table.Table, error) {
+func (j *job) read(ctx context.Context, chunk int) (t *table.Table, err error) {
 	j.first = true
+	doing := "finding its format"
+	defer recovered(&doing, &err)
 	f, err := openFile(ctx, j.path, j.opts.Progress)
 	if err != nil {
 		return nil, err
@@ -91,7 +93,12 @@ func (j *job) read(ctx context.Context, chunk int) (*table.Table, error) {
 	if err := f.refuse(&chosen); err != nil {
 		return nil, err
 	}
+	doing = "reading it as " + chosen.name
 	j.in = f.window(chunk)
+	j.cols.room = sparse + 8*int(f.info.Size())
+	if f.packed {
+		j.cols.room *= 10
+	}
 	if err := j.scan(ctx, chosen); err != nil {
 		return nil, err
 	}
@@ -126,7 +133,7 @@ func (j *job) read(ctx context.Context, chunk int) (*table.Table, error) {
 	if len(j.cols.lines) == 0 {
 		j.cols.note("the file has a header and no rows")
 	}
-	t := j.cols.build()
+	t = j.cols.build()
 	if j.edit != nil {
 		t = j.edit(t)
 	}
@@ -178,7 +185,9 @@ func (j *job) scan(ctx context.Context, f format) error {
 	if errors.Is(err, errRagged) && !j.asPart {
 		return err
 	}
-	j.cols.cut(len(j.cols.lines))
+	if errors.Is(j.cols.cut(len(j.cols.lines)), errSparse) {
+		return err
+	}
 	j.damaged(err)
 	j.in.f.damage = 0 // it was only read ahead
 	return nil

@@ -81,8 +81,8 @@ func scanJSON(j *job) error {
 // finish completes the table.
 func (r *jsonRows) finish() error {
 	j := r.job
-	for _, c := range j.cols.list {
-		c.pad(r.row)
+	if err := j.cols.fillAll(r.row); err != nil {
+		return err
 	}
 	if len(j.cols.list) == 0 {
 		return errors.New("there are no objects with values in it")
@@ -279,7 +279,9 @@ func (r *jsonRows) commit() error {
 			r.remember(&r.twice, c.name)
 			continue
 		}
-		c.pad(r.row)
+		if err := cs.fill(c, r.row); err != nil {
+			return fmt.Errorf("line %d: %w", r.line, err)
+		}
 		c.add(l.cell, r.line, false)
 	}
 	for _, path := range r.parser.long {

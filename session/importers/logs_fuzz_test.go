@@ -13,16 +13,17 @@ func FuzzEvents(f *testing.F) {
 	f.Add(event(1, 2, simple("loss", 3)))
 	f.Add(event(1, 2, tensorValue("loss", whole(1, dtFloat), message(2, nil), single(5, 2))))
 	f.Add([]byte{0x2a, 0})
+	path := filepath.Join(f.TempDir(), "x")
 	f.Fuzz(func(t *testing.T, content []byte) {
 		if sniffEvents(content) > 0 {
-			if _, err := fuzzRead(t, content, Options{Format: "tensorboard"}); err != nil {
+			if _, err := fuzzRead(t, path, content, Options{Format: "tensorboard"}); err != nil {
 				t.Fatalf("%q: %v", content, err)
 			}
 		}
 		framed := appendFrame(nil, content)
 		framed = appendFrame(framed, event(1, 3, simple("a", 1)))
 		framed = appendFrame(framed, content)
-		if _, err := fuzzRead(t, framed, Options{Format: "tensorboard"}); err != nil {
+		if _, err := fuzzRead(t, path, framed, Options{Format: "tensorboard"}); err != nil {
 			t.Fatalf("%q: %v", content, err)
 		}
 	})
@@ -43,11 +44,12 @@ func FuzzLogs(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
+	path := filepath.Join(f.TempDir(), "x")
 	f.Fuzz(func(t *testing.T, content []byte) {
 		for _, l := range logFormats {
-			_, _ = fuzzRead(t, content, Options{Format: l.name})
+			_, _ = fuzzRead(t, path, content, Options{Format: l.name})
 		}
-		_, _ = fuzzRead(t, content, Options{})
+		_, _ = fuzzRead(t, path, content, Options{})
 	})
 }
 
@@ -63,5 +65,8 @@ func FuzzTrainerState(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	f.Fuzz(func(t *testing.T, content []byte) { _, _ = fuzzRead(t, content, Options{Format: "trainer_state"}) })
+	path := filepath.Join(f.TempDir(), "x")
+	f.Fuzz(func(t *testing.T, content []byte) {
+		_, _ = fuzzRead(t, path, content, Options{Format: "trainer_state"})
+	})
 }

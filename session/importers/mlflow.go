@@ -271,10 +271,16 @@ func (m *mlflowMetrics) table() (*table.Table, *table.Column) {
 		m.notes = append(m.notes, "logged without steps, which are counted instead: "+some(same))
 	}
 	slices.Sort(steps)
+	values := len(steps)
 	steps = slices.Compact(steps)
 	step := &table.Column{Name: "step", Numbers: steps}
 	t := &table.Table{Rows: len(steps), Columns: []*table.Column{step}}
-	for k, name := range m.names {
+	// A metric for each step would make a table as large as the square of the values.
+	most := (sparse + 64*values) / max(1, len(steps))
+	if n := len(m.names) - most; n > 0 {
+		m.notes = append(m.notes, fmt.Sprintf("%d metrics are left out: there are as many as steps, and each at few of them", n))
+	}
+	for k, name := range m.names[:min(most, len(m.names))] {
 		if name == "step" {
 			name = "step_"
 		}

@@ -1,6 +1,7 @@
 package importers
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,6 +72,20 @@ func TestMLflowLeftOut(t *testing.T) {
 	}
 	if r.Table.Rows != 2 || r.Table.Column("loss").String(0) != "Inf" {
 		t.Error(dump(r.Table))
+	}
+}
+
+// Metrics that are each logged at a step of their own do not make a table of the square
+// of their number.
+func TestMLflowSparse(t *testing.T) {
+	const n = 10_000
+	m := mlflowMetrics{}
+	for i := range n {
+		m.add(fmt.Sprint("m", i), mlflowValue{float64(i), 1})
+	}
+	tb, _ := m.table()
+	if len(tb.Columns) >= n || len(tb.Columns) < 1000 || tb.Rows != n || len(m.notes) != 1 || !strings.Contains(m.notes[0], "metrics are left out") {
+		t.Errorf("%d columns, %d rows, %q", len(tb.Columns), tb.Rows, m.notes)
 	}
 }
 

@@ -37,6 +37,9 @@ func scanParquet(j *job) (err error) {
 	// What a library makes of a damaged file is not ours to foresee.
 	defer func() {
 		if r := recover(); r != nil {
+			if function, _ := origin(); strings.HasPrefix(function, "github.com/etastar/") {
+				panic(r)
+			}
 			err = fmt.Errorf("the Parquet file is damaged: %v", r)
 		}
 	}()
@@ -128,7 +131,8 @@ func isLZ4(m *pqformat.FileMetaData) bool {
 // parquetColumn is a column of single values.
 type parquetColumn struct {
 	name     string
-	index    int           // of the file's leaves
+	index    int // of the file's leaves
+	leaf     *parquet.Column
 	layout   string        // of a time, "": none
 	unit     time.Duration // of a time
 	decimal  bool
@@ -197,7 +201,7 @@ func (r *parquetReader) leaves(c *parquet.Column, path []string) {
 		case !child.Leaf():
 			r.leaves(child, name)
 		default:
-			col := parquetColumn{name: strings.Join(name, "/"), index: child.Index()}
+			col := parquetColumn{name: strings.Join(name, "/"), index: child.Index(), leaf: child}
 			col.meaning(child.Type().LogicalType())
 			if !r.job.unreadable[col.name] {
 				r.columns = append(r.columns, col)

@@ -2,10 +2,12 @@ package importers
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/csv"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -178,13 +180,122 @@ func TestParquetFooter(t *testing.T) {
 
 const hugeFooter = "PAR1\x15\x00\xff\xff\xff\xffPAR1"
 
+// textFile writes a Parquet file with a page of texts whose head says there are fewer.
+func textFile(tb testing.TB, o ...parquet.WriterOption) string {
+	tb.Helper()
+	type row struct {
+		LR   float64 `parquet:"lr"`
+		Name string  `parquet:"name,optional,plain"`
+	}
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[row](&b, o...)
+	if _, err := w.Write([]row{{1, "a"}, {2, "b"}, {3, "c"}}); err != nil {
+		tb.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	f, err := parquet.OpenFile(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	at := f.Metadata().RowGroups[0].Columns[1].MetaData.DataPageOffset
+	var h pqformat.PageHeader
+	protocol := thrift.CompactProtocol{}
+	r := protocol.NewReaderFromBytes(b.Bytes()[at:])
+	if err := thrift.NewDecoder(r).Decode(&h); err != nil {
+		tb.Fatal(err)
+	}
+	if h.DataPageHeader.Valid {
+		h.DataPageHeader.V.NumValues--
+	} else {
+		h.DataPageHeaderV2.V.NumValues--
+	}
+	head, err := thrift.Marshal(&protocol, &h)
+	if err != nil || len(head) != r.BytesRead() {
+		tb.Fatal(err, len(head), r.BytesRead())
+	}
+	copy(b.Bytes()[at:], head)
+	return file(tb, "x.parquet", b.String())
+}
+
+// What the library says of a damaged page on the error stream would tear the screen.
+func TestParquetIsQuiet(t *testing.T) {
+	const task = "ETASTAR_TEST_QUIET"
+	files := map[string][]parquet.WriterOption{
+		"v1":        {parquet.DataPageVersion(1)},
+		"v2":        {parquet.DataPageVersion(2)},
+		"v1 snappy": {parquet.DataPageVersion(1), parquet.Compression(&parquet.Snappy)},
+		"v2 zstd":   {parquet.DataPageVersion(2), parquet.Compression(&parquet.Zstd)},
+	}
+	for name, options := range files {
+		switch os.Getenv(task) {
+		case "importer":
+			path := textFile(t, options...)
+			tb := mustRead(t, path, Options{})
+			if notes := strings.Join(tb.Notes, "\n"); dump(tb) != "lr: 1 2 3\n" || !strings.Contains(notes, `column "name": the Parquet file is damaged: byte `) ||
+				!strings.Contains(notes, "a page has 3 texts, its head says 2; the column is left out") {
+				t.Errorf("%s: %s %q", name, dump(tb), tb.Notes)
+			}
+		case "library":
+			content := readString(t, textFile(t, options...))
+			f, err := parquet.OpenFile(strings.NewReader(content), int64(len(content)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pages := f.RowGroups()[0].ColumnChunks()[1].Pages()
+			if p, err := pages.ReadPage(); err == nil {
+				parquet.Release(p)
+			}
+			_ = pages.Close()
+		}
+	}
+	if os.Getenv(task) != "" {
+		return
+	}
+	for who, said := range map[string]bool{"importer": false, "library": true} {
+		c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestParquetIsQuiet$")
+		c.Env = append(os.Environ(), task+"="+who)
+		var out, errs strings.Builder
+		c.Stdout, c.Stderr = &out, &errs
+		if err := c.Run(); err != nil {
+			t.Errorf("%s: %v\n%s", who, err, out.String())
+		}
+		if got := strings.Count(errs.String(), "parquet: warning"); (got > 0) != said || !said && errs.Len() > 0 {
+			t.Errorf("%s: %s", who, errs.String())
+		}
+	}
+}
+
+// A description that is nested without end, or promises lists and texts longer than the
+// file, is refused: the library would run out of stack or memory, which nothing recovers.
+func TestThrift(t *testing.T) {
+	for want, b := range map[string]string{
+		"":                               "\x15\x02\x19\x2c\x18\x01x\x00\x00\x11\x1b\x01\x85\x01x\x02\x00",
+		"it is nested more than 64 deep": "\x1a" + strings.Repeat("\x1a", 1000),
+		"it ends too early":              "\x18\xff\xff\xff\xff\x07x",
+		"promises more than there is":    "\x19\xfc\xff\xff\xff\xff\x07\x00",
+		"a value of type 15":             "\x1f\x00",
+	} {
+		n, err := checkThrift(strings.NewReader(b+"rest"), 0, int64(len(b)))
+		if want == "" && (err != nil || n != int64(len(b))) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %d, %v; want %s", b, n, err, want)
+		}
+	}
+	deep := strings.Repeat("\x1a", 1<<20)
+	path := file(t, "x.parquet", "PAR1\x00"+deep+string(binary.LittleEndian.AppendUint32(nil, uint32(len(deep))))+"PAR1")
+	_, err := Read(t.Context(), path, Options{})
+	refused(t, path, err, "nested more than 64 deep")
+}
+
 func FuzzParquet(f *testing.F) {
 	f.Add([]byte(hugeFooter))
 	for _, name := range []string{"runs.parquet", "duckdb.parquet"} {
 		f.Add([]byte(readString(f, filepath.Join("testdata", name))))
 	}
+	path := filepath.Join(f.TempDir(), "x")
 	f.Fuzz(func(t *testing.T, content []byte) {
-		_, _ = fuzzRead(t, content, Options{Format: "parquet"})
+		_, _ = fuzzRead(t, path, content, Options{Format: "parquet"})
 	})
 }
 
@@ -244,12 +355,12 @@ func TestParquetBomb(t *testing.T) {
 			t.Fatal(err)
 		}
 		b = append(b, 1, 2, 3, 4)
-		err = checkPages(bytes.NewReader(b), int64(len(b)), &pqformat.ColumnMetaData{TotalCompressedSize: int64(len(b))}, 10)
+		err = checkPages(bytes.NewReader(b), int64(len(b)), &pqformat.ColumnMetaData{TotalCompressedSize: int64(len(b))}, 10, nil)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
-	if err := checkPages(bytes.NewReader(nil), 0, &pqformat.ColumnMetaData{DataPageOffset: 4, TotalCompressedSize: 10}, 10); err == nil {
+	if err := checkPages(bytes.NewReader(nil), 0, &pqformat.ColumnMetaData{DataPageOffset: 4, TotalCompressedSize: 10}, 10, nil); err == nil {
 		t.Error("pages outside of the file")
 	}
 }

@@ -68,7 +68,8 @@ func ReadRuns(ctx context.Context, path string, o Options) (*Runs, error) {
 	return runs, nil
 }
 
-func readRuns(ctx context.Context, path string, o Options, curves bool) (*Runs, error) {
+func readRuns(ctx context.Context, path string, o Options, curves bool) (out *Runs, err error) {
+	defer recovered(new("making a table of its runs"), &err)
 	f, err := newFinal(o)
 	if err != nil {
 		return nil, err
@@ -81,7 +82,7 @@ func readRuns(ctx context.Context, path string, o Options, curves bool) (*Runs, 
 	if err != nil {
 		return nil, err
 	}
-	out := &Runs{Table: t}
+	out = &Runs{Table: t}
 	step := stepColumn(t)
 	switch {
 	case j.runs != nil:
@@ -127,11 +128,7 @@ func readDirectory(ctx context.Context, path string, o Options, f final, curves 
 	for range workers {
 		wg.Go(func() {
 			for i := range next {
-				runs[i] = readRun(ctx, path, found.runs[i], o, report)
-				if h := runs[i].history; h != nil {
-					runs[i].metrics, runs[i].curves = reduce(h, stepColumn(h), f, curves)
-					runs[i].history = nil
-				}
+				runs[i] = reducedRun(ctx, path, found.runs[i], o, report, f, curves)
 			}
 		})
 	}
@@ -191,7 +188,8 @@ func apartText(apart []Apart) []string {
 
 // Fingerprint returns a text that changes when what ReadRuns would read of path
 // does: sizes and times of the files of runs.
-func Fingerprint(ctx context.Context, path string) (string, error) {
+func Fingerprint(ctx context.Context, path string) (print string, err error) {
+	defer recovered(new("looking at it"), &err)
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", underlying(err)
@@ -241,6 +239,18 @@ func (p *progress) file() func(read, total int64) {
 			p.to(min(p.read, p.total), p.total)
 		}
 	}
+}
+
+// reducedRun reads the files of one run and reduces its history.
+func reducedRun(ctx context.Context, root string, files runFiles, o Options, report *progress, f final, curves bool) (r run) {
+	r.name = files.name
+	defer recovered(new("reading it"), &r.err)
+	r = readRun(ctx, root, files, o, report)
+	if h := r.history; h != nil {
+		r.metrics, r.curves = reduce(h, stepColumn(h), f, curves)
+		r.history = nil
+	}
+	return r
 }
 
 // readRun reads the files of one run.

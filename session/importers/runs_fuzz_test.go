@@ -64,12 +64,13 @@ func addFiles(f *testing.F, names ...string) {
 func FuzzRuns(f *testing.F) {
 	addFiles(f, "wandb_chart.csv", "wandb_history.csv", "wandb_runs.csv", "optuna.csv", "blocks.csv", "ray/PPO_0/progress.csv", "ray/PPO_0/result.json", "algoperf/measurements.csv")
 	f.Add([]byte("dataset,version,metric,mode,a,b\nmmlu,-,acc,ppl,45.2,-\nx,1,acc,gen,,no\n"), byte(0))
+	f.Add([]byte("time,a - loss,a - loss__MIN,a - loss__MAX\nnoon,2,2,2\n"), byte(2))
 	f.Add([]byte("Step,a - b,a - b__MIN,a - b__MAX,a - b_2\n1,2,3,x\n"), byte(1))
 	finals := append([]string{""}, Finals()...)
 	path := filepath.Join(f.TempDir(), "x")
 	f.Fuzz(func(t *testing.T, content []byte, final byte) {
 		if final > 128 {
-			_, _ = fuzzRead(t, content, Options{Ragged: final > 192})
+			_, _ = fuzzRead(t, path, content, Options{Ragged: final > 192})
 			return
 		}
 		fuzzRuns(t, path, content, Options{Final: finals[int(final)%len(finals)]})
@@ -79,8 +80,9 @@ func FuzzRuns(f *testing.F) {
 func FuzzYAML(f *testing.F) {
 	addFiles(f, "hydra.yaml", "wandb/run-20250101_000000-abc/files/config.yaml")
 	f.Add([]byte("a: &a [*a]\nb: {<<: *a, c: !!float 1}\n--- !x\n- {}\n"), byte(0))
+	path := filepath.Join(f.TempDir(), "x")
 	f.Fuzz(func(t *testing.T, content []byte, _ byte) {
-		_, _ = fuzzRead(t, content, Options{Format: "yaml"})
+		_, _ = fuzzRead(t, path, content, Options{Format: "yaml"})
 	})
 }
 

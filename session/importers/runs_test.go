@@ -266,6 +266,11 @@ func TestCurves(t *testing.T) {
 	if got := dump(r.Table); got != "run' a b\nRelative Time (Process): 1.5 0.5\nloss: 2 3\n" || r.Curves[0].StepName != "Relative Time (Process)" {
 		t.Errorf("%s %+v", got, r.Curves)
 	}
+	r = mustRuns(t, file(t, "x.csv", "Wall Time,a - loss,a - loss__MIN,a - loss__MAX,b - loss\nnoon,4,4,4,\nevening,2,2,2,3\n"), Options{})
+	note := `a, b: the x axis "Wall Time" has cells that are no numbers: records are counted instead`
+	if c := r.Curves; dump(r.Table) != "run' a b\nloss: 2 3\n" || !slices.Equal(c[0].Step, []float64{0, 1}) || !slices.Equal(c[1].Step, []float64{1}) || !slices.Contains(r.Table.Notes, note) {
+		t.Errorf("%s %+v %q", dump(r.Table), c, r.Table.Notes)
+	}
 	// A chart's x axis goes on after a run has ended.
 	r = mustRuns(t, filepath.Join("testdata", "wandb_chart.csv"), Options{})
 	if c := r.Curves[0]; c.Row != 0 || !slices.Equal(c.Step, []float64{0, 10}) || !slices.Equal(c.Value, []float64{4.5, 3.5}) {

@@ -51,8 +51,8 @@ type grid struct {
 func (g *grid) set(row int, name string, c *cell) error {
 	k, ok := g.at[name]
 	if !ok {
-		if len(g.names) >= maxColumns {
-			return fmt.Errorf("the runs have more than %d different keys: are values used as keys?", maxColumns)
+		if len(g.names) >= min(maxColumns, maxCells/max(1, g.rows)) {
+			return fmt.Errorf("the runs have more than %d different keys: are values used as keys?", len(g.names))
 		}
 		k = len(g.names)
 		g.at[name] = k

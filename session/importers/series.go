@@ -44,7 +44,7 @@ type sample struct {
 type setting struct{ name, value string }
 
 func newSeries(j *job) *series {
-	s := &series{job: j, columns: map[string]int{}, most: maxCells}
+	s := &series{job: j, columns: map[string]int{}, most: min(maxCells, j.cols.room)}
 	s.column("step")
 	return s
 }

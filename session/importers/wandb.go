@@ -21,10 +21,12 @@ const (
 )
 
 func sniffWandbChart(head []byte) int {
-	names := headerNames(head, chartMin)
-	for _, n := range names {
-		if base, ok := strings.CutSuffix(n, chartMin); ok && strings.Contains(n, " - ") &&
-			slices.Contains(names, base) && slices.Contains(names, base+chartMax) {
+	named := map[string]bool{}
+	for _, n := range headerNames(head, chartMin) {
+		named[n] = true
+	}
+	for n := range named {
+		if base, ok := strings.CutSuffix(n, chartMin); ok && strings.Contains(n, " - ") && named[base] && named[base+chartMax] {
 			return 95
 		}
 	}
@@ -90,16 +92,25 @@ func scanWandbChart(j *job) error {
 
 var numbered = regexp.MustCompile(`^(.*)_(\d+)$`)
 
-// chartRuns cuts a chart into its runs. Its first column is the x axis.
+// chartRuns cuts a chart into its runs. Its first column is the x axis; without numbers
+// it says nothing of the steps, and the records are counted.
 func chartRuns(t *table.Table) []run {
 	x := t.Columns[0]
+	axis := run{step: x}
+	if x.Kind != table.Number {
+		axis = run{notes: []string{fmt.Sprintf("the x axis %q has cells that are no numbers: records are counted instead", cut(x.Name))}}
+	}
 	var runs []run
 	at := map[string]int{}
 	var left []string
+	named := make(map[string]bool, len(t.Columns))
+	for _, c := range t.Columns {
+		named[c.Name] = true
+	}
 	for _, c := range t.Columns[1:] {
 		name, copyOf := c.Name, ""
 		// Runs of the same name have columns of the same name, which are numbered.
-		if m := numbered.FindStringSubmatch(name); m != nil && slices.ContainsFunc(t.Columns, func(o *table.Column) bool { return o.Name == m[1] }) {
+		if m := numbered.FindStringSubmatch(name); m != nil && named[m[1]] {
 			name, copyOf = m[1], " ("+m[2]+")"
 		}
 		if strings.HasSuffix(name, chartMin) || strings.HasSuffix(name, chartMax) {
@@ -118,14 +129,19 @@ func chartRuns(t *table.Table) []run {
 		if !ok {
 			k = len(runs)
 			at[runName] = k
-			runs = append(runs, run{name: runName, step: x, history: &table.Table{Rows: t.Rows, Columns: []*table.Column{x}}})
+			r := axis
+			r.name, r.history = runName, &table.Table{Rows: t.Rows}
+			if r.step != nil {
+				r.history.Columns = []*table.Column{x}
+			}
+			runs = append(runs, r)
 		}
 		as := *c
 		as.Name = metric
 		runs[k].history.Columns = append(runs[k].history.Columns, &as)
 	}
 	if len(left) > 0 && len(runs) > 0 {
-		runs[0].notes = append(runs[0].notes, "columns that name no run are left out: "+some(left))
+		runs[0].notes = append(slices.Clip(runs[0].notes), "columns that name no run are left out: "+some(left))
 	}
 	return runs
 }

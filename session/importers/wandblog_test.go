@@ -213,9 +213,10 @@ func FuzzWandbLog(f *testing.F) {
 	f.Add(wandbHistory(1, 2, wandbItem("1", "loss")))
 	f.Add(append(whole(1, 2), message(17, message(4, wandbItems(wandbItem(`{"a": {"b": [1]}}`, "x", "y"))))...))
 	f.Add([]byte(":W&B\xe1\xbe"))
+	path := filepath.Join(f.TempDir(), "x")
 	f.Fuzz(func(t *testing.T, content []byte) {
 		if sniffWandbLog(content) > 0 {
-			if _, err := fuzzRead(t, content, Options{Format: "wandb_log"}); err != nil {
+			if _, err := fuzzRead(t, path, content, Options{Format: "wandb_log"}); err != nil {
 				t.Fatalf("%q: %v", content, err)
 			}
 		}
@@ -223,7 +224,7 @@ func FuzzWandbLog(f *testing.F) {
 		w.add(content)
 		w.add(wandbHistory(2, 3, wandbItem("1", "a")))
 		w.add(content)
-		if _, err := fuzzRead(t, w.b, Options{Format: "wandb_log"}); err != nil {
+		if _, err := fuzzRead(t, path, w.b, Options{Format: "wandb_log"}); err != nil {
 			t.Fatalf("%q: %v", content, err)
 		}
 	})

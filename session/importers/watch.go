@@ -82,7 +82,8 @@ func (w *Watcher) Silent(after time.Duration) int {
 
 // Look looks whether anything changed, and reads it, within what the time since the last
 // look allows. The first look reads everything.
-func (w *Watcher) Look(ctx context.Context) error {
+func (w *Watcher) Look(ctx context.Context) (err error) {
+	defer recovered(new("looking at it"), &err)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	begun := w.clock()
@@ -192,12 +193,8 @@ func (r *watchedRun) look(root string) {
 // again reads a run. One that cannot be read now, such as a log just emptied, keeps what
 // is known of it; one whose log began anew keeps the steps before.
 func (r *watchedRun) again(ctx context.Context, root string, f final) {
-	next := readRun(ctx, root, r.files, Options{}, &progress{})
+	next := reducedRun(ctx, root, r.files, Options{}, &progress{}, f, true)
 	r.read, r.readAt = r.print, time.Now()
-	if h := next.history; h != nil {
-		next.metrics, next.curves = reduce(h, stepColumn(h), f, true)
-		next.history = nil
-	}
 	if next.err != nil {
 		if r.run.name == "" || errors.Is(next.err, fs.ErrNotExist) {
 			r.run = next

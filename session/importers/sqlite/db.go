@@ -183,6 +183,7 @@ func (w *walker) tree(n uint32, depth int) error {
 	if size+2*cells > len(head) {
 		return damaged("page %d has %d cells", n, cells)
 	}
+	left := len(b) // for cells, each of which has its own bytes in a page that is whole
 	for i := range cells {
 		at := int(binary.BigEndian.Uint16(head[size+2*i:]))
 		if at+4 > len(b) {
@@ -196,8 +197,12 @@ func (w *walker) tree(n uint32, depth int) error {
 		}
 		// The inner pages of an index hold rows too.
 		if kind == leaf || w.table.rowless {
-			if err := w.cell(n, b[:w.db.usable], at); err != nil {
+			local, err := w.cell(n, b[:w.db.usable], at)
+			if err != nil {
 				return err
+			}
+			if left -= local; left < 0 {
+				return damaged("page %d: its cells overlap", n)
 			}
 		}
 	}
@@ -207,11 +212,12 @@ func (w *walker) tree(n uint32, depth int) error {
 	return nil
 }
 
-// cell reads a row.
-func (w *walker) cell(page uint32, b []byte, at int) error {
+// cell reads a row, and returns how many bytes of its page it has.
+func (w *walker) cell(page uint32, b []byte, at int) (int, error) {
 	if at >= len(b) {
-		return damaged("page %d: a cell is outside of it", page)
+		return 0, damaged("page %d: a cell is outside of it", page)
 	}
+	begin := at
 	size, n := varint(b[at:])
 	var key int64
 	if rest := b[min(at+n, len(b)):]; !w.table.rowless {
@@ -223,22 +229,23 @@ func (w *walker) cell(page uint32, b []byte, at int) error {
 		at += m
 	}
 	if n == 0 || size < 0 || size > maxRow {
-		return damaged("page %d: a row has %d bytes", page, size)
+		return 0, damaged("page %d: a row has %d bytes", page, size)
 	}
-	payload, err := w.content(page, b[at+n:], int(size))
+	payload, local, err := w.content(page, b[at+n:], int(size))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := w.record(payload, key); err != nil {
-		return fmt.Errorf("page %d: %w", page, err)
+		return 0, fmt.Errorf("page %d: %w", page, err)
 	}
-	return w.each(w.values)
+	return at + n + local - begin, w.each(w.values)
 }
 
-// content puts together what a cell holds itself and what is on overflow pages (1.6).
-func (w *walker) content(page uint32, b []byte, size int) ([]byte, error) {
+// content puts together what a cell holds itself, local bytes, and what is on overflow
+// pages (1.6).
+func (w *walker) content(page uint32, b []byte, size int) (payload []byte, local int, err error) {
 	usable := w.db.usable
-	local := size
+	local = size
 	most := usable - 35
 	if w.table.rowless {
 		most = (usable-12)*64/255 - 23
@@ -251,28 +258,28 @@ func (w *walker) content(page uint32, b []byte, size int) ([]byte, error) {
 	}
 	if local == size {
 		if size > len(b) {
-			return nil, damaged("page %d: a row is longer than its page", page)
+			return nil, 0, damaged("page %d: a row is longer than its page", page)
 		}
-		return b[:size], nil
+		return b[:size], local, nil
 	}
 	if local+4 > len(b) {
-		return nil, damaged("page %d: a row is longer than its page", page)
+		return nil, 0, damaged("page %d: a row is longer than its page", page)
 	}
 	w.payload = append(w.payload[:0], b[:local]...)
 	next := binary.BigEndian.Uint32(b[local:])
 	for len(w.payload) < size {
 		if err := w.db.count(next); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		over, err := w.db.page(next)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		next = binary.BigEndian.Uint32(over)
 		over = over[4:usable]
 		w.payload = append(w.payload, over[:min(len(over), size-len(w.payload))]...)
 	}
-	return w.payload, nil
+	return w.payload, local, nil
 }
 
 // varint reads SQLite's integers of variable length: seven bits a byte, the largest

@@ -257,6 +257,26 @@ func TestCircle(t *testing.T) {
 	}
 }
 
+// Cells that are the same bytes again and again would be more rows than the file has room for.
+func TestOverlap(t *testing.T) {
+	b := bigDatabase(60)
+	page := b[4096:8192]
+	binary.BigEndian.PutUint16(page[3:], 200)
+	for i := range 200 {
+		copy(page[8+2*i:], page[8:10])
+	}
+	r := bytes.NewReader(b)
+	db, err := Open(r, r.Size(), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	err = db.Rows(&db.Tables()[0], func([]Value) error { rows++; return nil })
+	if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "page 2: its cells overlap") || rows == 0 || rows > 100 {
+		t.Errorf("%d rows, %v", rows, err)
+	}
+}
+
 func FuzzDatabase(f *testing.F) {
 	for _, name := range []string{"utf16.db", "wal.db", "rowless.db"} {
 		b := make([]byte, load(f, name).Size())
