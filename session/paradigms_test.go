@@ -78,6 +78,10 @@ func TestContest(t *testing.T) {
 			if math.Abs(carried.Error+math.Log(1.2)) > 1e-3 || math.Abs(carried.Regret-want) > 1e-5 || math.Abs(carried.Beyond-want) > 1e-5 {
 				t.Errorf("Transfer is off by %v, want %v; regret %v, want %v", carried.Error, -math.Log(1.2), carried.Regret, want)
 			}
+			sheet := p.Sheets()[0]
+			if last := sheet.Rows[1][len(sheet.Heads)-1].Text; !carried.Outside() || last != "η* outside the interval" || !strings.Contains(p.Summary(), "−17% off and outside its interval") {
+				t.Errorf("a base known to the last digit is 20%% off, and the table remarks %q: %s", last, p.Summary())
+			}
 			if carried.Runs != 5*seeds || fit.Runs < 10*seeds || !(fit.FLOPs > carried.FLOPs) {
 				t.Errorf("Fitting took %d runs and %g FLOPs, Transfer %d and %g", fit.Runs, fit.FLOPs, carried.Runs, carried.FLOPs)
 			}
@@ -196,6 +200,27 @@ func TestContestMeasured(t *testing.T) {
 	}
 	if c := evaluated(t, dir, `all = load "runs.csv"`, "x = paradigms "+wide+" measured=all"); c.Err == nil || !strings.Contains(c.Err.Error(), "no column d_model") {
 		t.Errorf("of another table it says %v", c.Err)
+	}
+}
+
+// TestContestRemarks: a measured optimum beside the interval is remarked on, and one that the
+// target's η hardly reach past.
+func TestContestRemarks(t *testing.T) {
+	for _, x := range []struct {
+		best, low, high float64
+		edge            bool
+		want            string
+	}{
+		{2e-3, 1e-3, 3e-3, false, ""},
+		{2e-3, 2.1e-3, 3e-3, false, "η* outside the interval"},
+		{2e-3, 1e-3, 1.9e-3, true, "η* outside the interval; minimum one from the edge"},
+		{2e-3, math.NaN(), math.NaN(), false, ""},
+		{math.NaN(), 1e-3, 3e-3, false, ""},
+	} {
+		r := ParadigmRow{Best: x.best, Low: x.low, High: x.high, NearEdge: x.edge}
+		if got := r.remark(); got != x.want {
+			t.Errorf("%+v says %q", x, got)
+		}
 	}
 }
 

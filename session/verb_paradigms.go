@@ -38,7 +38,6 @@ type contest struct {
 // prediction is one paradigm's η at the target.
 type prediction struct {
 	lr, low, high float64
-	se            float64 // of ln η, where there is no interval
 	how           string
 	err           error
 }
@@ -414,8 +413,8 @@ func (k *contest) transfer(loss losses) (p prediction) {
 		p.err = fmt.Errorf("the base has no measured optimum: %s", number.Flags(u.Flags))
 		return p
 	}
-	p.lr, p.se = math.Exp(u.LnLR), u.LnLRSE
-	p.low, p.high = math.Exp(u.LnLR-2*u.LnLRSE), math.Exp(u.LnLR+2*u.LnLRSE)
+	low, high := u.Interval()
+	p.lr, p.low, p.high = math.Exp(u.LnLR), math.Exp(low), math.Exp(high)
 	p.how = fmt.Sprintf("%s at %s, carried by %s", number.Eta(p.lr, 3), k.from.Shape.Name(), k.rule.Name)
 	return p
 }
