@@ -5,11 +5,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/etastar/etastar/trainer/config"
 	"github.com/etastar/etastar/trainer/rundir"
+	"github.com/etastar/etastar/trainer/schedule"
 )
 
 const (
@@ -87,6 +89,12 @@ func TestContest(t *testing.T) {
 			}
 			if (seeds > 1) != (carried.Noise >= 0) {
 				t.Errorf("noise %v with %d seeds", carried.Noise, seeds)
+			}
+			trunks := trunksOf(k.proxies)
+			for _, r := range slices.Concat(k.fitting, k.carried, k.base, k.proxies) {
+				if r.Schedule.Kind != schedule.WSD && !trunks[r.Name()] {
+					t.Errorf("%s is trained without the decay: %+v", r.Name(), r.Schedule)
+				}
 			}
 			for _, r := range k.fitting {
 				if r.Scaling != nil || r.Shape.DModel != k.target.Shape.DModel {

@@ -128,9 +128,12 @@ func (c *Call) contest() (*contest, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, longest := k.proxies[0], int64(0)
-	for _, r := range k.proxies {
-		longest = max(longest, r.Tokens)
+	longest, trunks := int64(0), trunksOf(k.proxies)
+	var first config.Run // a stable run's schedule has no decay: the target takes that of one with a loss
+	for _, r := range slices.Backward(k.proxies) {
+		if !trunks[r.Name()] {
+			first, longest = r, max(longest, r.Tokens)
+		}
 	}
 	s := target.Shape
 	s.Vocab, s.Context, s.RopeTheta, s.NormEps, s.Tied = first.Shape.Vocab, first.Shape.Context, first.Shape.RopeTheta, first.Shape.NormEps, first.Shape.Tied
