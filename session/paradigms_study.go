@@ -213,7 +213,7 @@ func (p *Paradigms) Sheets() []Sheet {
 		"regret", "of that parabola: at the prediction over its lowest, in the same parametrization",
 		"to the best of both", "the measured loss over the lower of the two lowest",
 		"±", "standard error of the loss over the seeds, with what a seed does alike at every η; with one seed differences of a percent may be noise",
-		"runs, FLOPs", "trained to predict, not the target's own; a run that both need counts for both")
+		"runs, FLOPs", "trained to predict, with the output head, not the target's own; a run that both need counts for both")
 	return []Sheet{t, aboutSheet(about...)}
 }
 
