@@ -192,10 +192,10 @@ func TestInstallKeepsWork(t *testing.T) {
 	}
 }
 
-// markdownTable is the rows of the table under a head that starts with first.
+// markdownTable is the rows of the table whose head starts with first.
 func markdownTable(t *testing.T, text, first string) (rows [][]string) {
 	t.Helper()
-	_, after, ok := strings.Cut(text, "| "+first+" |")
+	_, after, ok := strings.Cut(text, "| "+first)
 	if !ok {
 		t.Fatalf("the notebook has no table %q", first)
 	}
@@ -269,7 +269,7 @@ func TestParadigms(t *testing.T) {
 		head := 6 * 256 * all.Column("d_model").Value(i) // a token's, which the column leaves out
 		flops[all.Column("contest").String(i)] += all.Column("FLOPs").Value(i) + head*all.Column("D").Value(i)
 	}
-	said := markdownTable(t, string(text), "target | by")
+	said := markdownTable(t, string(text), "target | by       |")
 	if len(said) != 7 {
 		t.Errorf("%d rows of predictions", len(said))
 	}
@@ -292,7 +292,7 @@ func TestParadigms(t *testing.T) {
 			t.Errorf("%v: outside %v, near the edge %v", row, r.Outside(), r.NearEdge)
 		}
 	}
-	said = markdownTable(t, string(text), "target | standard")
+	said = markdownTable(t, string(text), "target | standard     |")
 	if len(said) != 4 {
 		t.Errorf("%d rows of lowest losses", len(said))
 	}
