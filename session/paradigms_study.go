@@ -62,7 +62,7 @@ func (r *ParadigmRow) measure(family []config.Run, loss losses) {
 	}
 	runs := fittingRuns(family, loss)
 	slices.SortFunc(runs, func(a, b fitting.Run) int { return cmp.Compare(a.LR, b.LR) })
-	r.line.Name = r.Name
+	r.line.Name, r.line.Note = r.Name, "said "+number.Eta(r.LR, 3)
 	for _, x := range runs {
 		r.line.X, r.line.Y = append(r.line.X, x.LR), append(r.line.Y, x.Loss)
 		if x.LR == roundTo(r.LR, 4) {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/trainer/config"
 	"github.com/etastar/etastar/trainer/rundir"
 	"github.com/etastar/etastar/trainer/schedule"
@@ -187,6 +189,9 @@ func TestContestMeasured(t *testing.T) {
 			}
 			v := c.Value.(Sweep)
 			got := v.Study.(*Paradigms)
+			if svg, err := (Picture{Of: v}).Draw("svg", false); err != nil || !bytes.Contains(svg, []byte("Transfer, said "+number.Eta(got.Rows[1].LR, 3))) {
+				t.Errorf("the contest drawn: %v, %d bytes", err, len(svg))
+			}
 			for i, r := range want.Rows {
 				g := got.Rows[i]
 				if math.Abs(g.LR/r.LR-1) > 1e-3 || math.Abs(g.Error-r.Error) > 1e-3 || math.Abs(g.Regret-r.Regret) > 1e-5 || g.Runs != r.Runs || g.FLOPs != r.FLOPs || g.Over != r.Over {
