@@ -205,6 +205,17 @@ func (c *Curve) At(x float64) float64 {
 	return y
 }
 
+// Interval is the 95% interval of ln η*, by Student's t on the degrees of freedom that the
+// fit has left: how the points scatter around it. NaN with none.
+func (c *Curve) Interval() (low, high float64) {
+	dof := c.NFit - len(c.Coef)
+	if !c.OK || dof < 1 {
+		return nan, nan
+	}
+	half := tQuantile(0.975, dof) * c.LnLRSE
+	return c.LnLR - half, c.LnLR + half
+}
+
 // Has reports whether flag f is set.
 func (c *Curve) Has(f Flag) bool { return slices.Contains(c.Flags, f) }
 

@@ -375,7 +375,8 @@ func TestDegenerateCells(t *testing.T) {
 	}
 }
 
-// The standard error is what the vertex scatters by when the sweep is repeated.
+// The standard error is what the vertex scatters by when the sweep is repeated, and the
+// interval holds the truth as often as it says.
 func TestVertexStandardError(t *testing.T) {
 	for _, form := range []CurveForm{Quadratic, Cubic, Asymmetric} {
 		rng := rand.New(rand.NewPCG(3, uint64(form)))
@@ -386,10 +387,15 @@ func TestVertexStandardError(t *testing.T) {
 		}
 		const repeats = 600
 		var x, se []float64
+		held := 0
 		for range repeats {
 			c := fitOne(t, s.draw(rng), CurveOptions{Form: form, Window: Window{Kind: WindowAll}})
 			if c.OK {
-				x, se = append(x, c.LnLR-s.truth(s.n[0], s.d[0])), append(se, c.LnLRSE)
+				truth := s.truth(s.n[0], s.d[0])
+				x, se = append(x, c.LnLR-truth), append(se, c.LnLRSE)
+				if low, high := c.Interval(); low < truth && truth < high {
+					held++
+				}
 			}
 		}
 		if len(x) < repeats*95/100 {
@@ -398,6 +404,9 @@ func TestVertexStandardError(t *testing.T) {
 		sd, typical := math.Sqrt(sumSquares(x)/float64(len(x))), median(se)
 		if r := typical / sd; r < 0.8 || r > 1.2 {
 			t.Errorf("form %d: standard error %.4f, scatter %.4f", form, typical, sd)
+		}
+		if share := float64(held) / float64(len(x)); share < 0.92 || share > 0.98 {
+			t.Errorf("form %d: the interval holds the truth in %.1f%%", form, 100*share)
 		}
 	}
 }

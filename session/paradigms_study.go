@@ -23,11 +23,13 @@ type Paradigms struct {
 // rule scales them module by module.
 type ParadigmRow struct {
 	Name, How     string
-	LR, Low, High float64 // predicted
+	LR, Low, High float64 // predicted, with 95% of what the prediction was fitted to
 	Err           error   // why there is no prediction
 	Best          float64 // η* measured in the same parametrization; NaN: not yet, or only bounded
 	Bound         string  // where it is only bounded
 	Error         float64 // ln of predicted over measured
+	ErrorSE       float64 // what the fit of the measured optimum adds to it; NaN where it has no room
+	NearEdge      bool    // the lowest of the target's losses is one η from the edge
 	Loss          float64 // at the prediction
 	Noise         float64 // its standard error, from seeds; NaN with one
 	Lowest        float64 // at the measured optimum
@@ -43,7 +45,7 @@ func newRow(name string, p prediction) ParadigmRow {
 	nan := math.NaN()
 	return ParadigmRow{
 		Name: name, How: p.how, LR: p.lr, Low: p.low, High: p.high, Err: p.err,
-		Best: nan, Error: nan, Loss: nan, Noise: nan, Lowest: nan, Regret: nan, Beyond: nan,
+		Best: nan, Error: nan, ErrorSE: nan, Loss: nan, Noise: nan, Lowest: nan, Regret: nan, Beyond: nan,
 	}
 }
 
@@ -60,7 +62,7 @@ func (r *ParadigmRow) measure(family []config.Run, loss losses) {
 	}
 	runs := fittingRuns(family, loss)
 	slices.SortFunc(runs, func(a, b fitting.Run) int { return cmp.Compare(a.LR, b.LR) })
-	r.line.Name = r.Name
+	r.line.Name, r.line.Note = r.Name, "said "+number.Eta(r.LR, 3)
 	for _, x := range runs {
 		r.line.X, r.line.Y = append(r.line.X, x.LR), append(r.line.Y, x.Loss)
 		if x.LR == roundTo(r.LR, 4) {
@@ -77,7 +79,8 @@ func (r *ParadigmRow) measure(family []config.Run, loss losses) {
 	switch {
 	case u.OK:
 		r.Best, r.Lowest = math.Exp(u.LnLR), u.Loss
-		r.Error, r.Regret = math.Log(r.LR/r.Best), u.At(math.Log(r.LR))/u.Loss-1
+		r.Error, r.ErrorSE, r.NearEdge = math.Log(r.LR/r.Best), u.LnLRSE, u.Has(fitting.FlagNearEdge)
+		r.Regret = u.At(math.Log(r.LR))/u.Loss - 1
 	case u.Bound == fitting.BoundBelow:
 		r.Bound = "below " + number.Eta(u.BoundLR, 3)
 	case u.Bound == fitting.BoundAbove:
@@ -93,6 +96,29 @@ func (r *ParadigmRow) measure(family []config.Run, loss losses) {
 		}
 		r.Regret = r.Loss/r.Lowest - 1
 	}
+}
+
+// Outside says that the interval of the prediction does not hold the measured optimum.
+func (r *ParadigmRow) Outside() bool { return r.Best < r.Low || r.Best > r.High }
+
+// remark is why a row says less than it seems to, or nothing.
+func (r *ParadigmRow) remark() string {
+	switch {
+	case r.Err != nil:
+		return r.Err.Error()
+	case r.Over < r.Planned:
+		return fmt.Sprintf("%d of %d runs of the target are over", r.Over, r.Planned)
+	case r.Bound != "":
+		return r.Bound
+	}
+	var out []string
+	if r.Outside() {
+		out = append(out, "η* outside the interval")
+	}
+	if r.NearEdge {
+		out = append(out, string(fitting.FlagNearEdge))
+	}
+	return strings.Join(out, "; ")
 }
 
 // seedNoise is the standard error of a mean over the seeds, pooled over the learning rates;
@@ -137,8 +163,12 @@ func (p *Paradigms) Summary() string {
 		case r.Bound != "":
 			parts = append(parts, fmt.Sprintf("%s predicts η %s, the measured optimum is only bounded: %s", r.Name, number.Eta(r.LR, 3), r.Bound))
 		default:
-			parts = append(parts, fmt.Sprintf("%s predicts η %s, %s off, regret %s, for %s FLOPs", r.Name, number.Eta(r.LR, 3),
-				number.SignedPercent(math.Exp(r.Error)-1), number.SignedPercent(r.Regret), number.Sig(r.FLOPs, 2)))
+			off := number.SignedPercent(math.Exp(r.Error)-1) + " off"
+			if r.Outside() {
+				off += " and outside its interval"
+			}
+			parts = append(parts, fmt.Sprintf("%s predicts η %s, %s, regret %s, for %s FLOPs", r.Name, number.Eta(r.LR, 3),
+				off, number.SignedPercent(r.Regret), number.Sig(r.FLOPs, 2)))
 		}
 	}
 	return strings.Join(parts, "; ")
@@ -162,26 +192,28 @@ func (p *Paradigms) Sheets() []Sheet {
 	}
 	about := []string{}
 	for _, r := range p.Rows {
-		remark := r.Bound
-		switch {
-		case r.Err != nil:
-			remark = r.Err.Error()
-		case r.Over < r.Planned:
-			remark = fmt.Sprintf("%d of %d runs of the target are over", r.Over, r.Planned)
+		off := num(r.Error, func(x float64) string { return number.Signed(x, 3) })
+		if !math.IsNaN(r.ErrorSE) && off.Text != "" {
+			off.Text += " ± " + number.Sig(r.ErrorSE, 2)
 		}
 		t.Rows = append(t.Rows, []Entry{
-			textEntry(r.Name), eta(r.LR), eta(r.Low), eta(r.High), eta(r.Best), num(r.Error, func(x float64) string { return number.Signed(x, 3) }), num(r.Loss, number.Loss), num(r.Noise, func(x float64) string { return number.Sig(x, 2) }),
+			textEntry(r.Name), eta(r.LR), eta(r.Low), eta(r.High), eta(r.Best), off, num(r.Loss, number.Loss), num(r.Noise, func(x float64) string { return number.Sig(x, 2) }),
 			share(r.Regret), share(r.Beyond),
 			{number.Count(r.Runs), float64(r.Runs)},
 			{number.Sig(r.FLOPs, 3), r.FLOPs},
-			textEntry(remark),
+			textEntry(r.remark()),
 		})
 		about = append(about, r.Name, r.How)
 	}
-	about = append(about, "η of Transfer", "is the base's, which "+p.rule+" scales module by module at the target; its measured η* is in the same terms",
-		"regret", "of the curve through the target's runs: at the prediction over its lowest, in the same parametrization",
-		"to the best of both", "the measured loss over the lower of the two lowest", "±", "standard error over the seeds; with one seed differences of a percent may be noise",
-		"runs, FLOPs", "trained to predict, not the target's own; a run that both need counts for both")
+	about = append(about,
+		"η of Transfer", "is the base's, which "+p.rule+" scales module by module at the target; its measured η* is in the same terms",
+		"low, high", "95%: Fitting's of the law at the target. Transfer's of the base's optimum alone: how far the rule itself errs is not in it",
+		"measured η*", "of the parabola through up to two η on either side of the target's lowest",
+		"Δ ln η", "ln of predicted over measured, ± the standard error of the measured one's parabola",
+		"regret", "of that parabola: at the prediction over its lowest, in the same parametrization",
+		"to the best of both", "the measured loss over the lower of the two lowest",
+		"±", "standard error of the loss over the seeds, with what a seed does alike at every η; with one seed differences of a percent may be noise",
+		"runs, FLOPs", "trained to predict, with the output head, not the target's own; a run that both need counts for both")
 	return []Sheet{t, aboutSheet(about...)}
 }
 

@@ -1,15 +1,19 @@
 package session
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/etastar/etastar/session/number"
 	"github.com/etastar/etastar/trainer/config"
 	"github.com/etastar/etastar/trainer/rundir"
+	"github.com/etastar/etastar/trainer/schedule"
 )
 
 const (
@@ -78,11 +82,21 @@ func TestContest(t *testing.T) {
 			if math.Abs(carried.Error+math.Log(1.2)) > 1e-3 || math.Abs(carried.Regret-want) > 1e-5 || math.Abs(carried.Beyond-want) > 1e-5 {
 				t.Errorf("Transfer is off by %v, want %v; regret %v, want %v", carried.Error, -math.Log(1.2), carried.Regret, want)
 			}
+			sheet := p.Sheets()[0]
+			if last := sheet.Rows[1][len(sheet.Heads)-1].Text; !carried.Outside() || last != "η* outside the interval" || !strings.Contains(p.Summary(), "−17% off and outside its interval") {
+				t.Errorf("a base known to the last digit is 20%% off, and the table remarks %q: %s", last, p.Summary())
+			}
 			if carried.Runs != 5*seeds || fit.Runs < 10*seeds || !(fit.FLOPs > carried.FLOPs) {
 				t.Errorf("Fitting took %d runs and %g FLOPs, Transfer %d and %g", fit.Runs, fit.FLOPs, carried.Runs, carried.FLOPs)
 			}
 			if (seeds > 1) != (carried.Noise >= 0) {
 				t.Errorf("noise %v with %d seeds", carried.Noise, seeds)
+			}
+			trunks := trunksOf(k.proxies)
+			for _, r := range slices.Concat(k.fitting, k.carried, k.base, k.proxies) {
+				if r.Schedule.Kind != schedule.WSD && !trunks[r.Name()] {
+					t.Errorf("%s is trained without the decay: %+v", r.Name(), r.Schedule)
+				}
 			}
 			for _, r := range k.fitting {
 				if r.Scaling != nil || r.Shape.DModel != k.target.Shape.DModel {
@@ -175,6 +189,9 @@ func TestContestMeasured(t *testing.T) {
 			}
 			v := c.Value.(Sweep)
 			got := v.Study.(*Paradigms)
+			if svg, err := (Picture{Of: v}).Draw("svg", false); err != nil || !bytes.Contains(svg, []byte("Transfer, said "+number.Eta(got.Rows[1].LR, 3))) {
+				t.Errorf("the contest drawn: %v, %d bytes", err, len(svg))
+			}
 			for i, r := range want.Rows {
 				g := got.Rows[i]
 				if math.Abs(g.LR/r.LR-1) > 1e-3 || math.Abs(g.Error-r.Error) > 1e-3 || math.Abs(g.Regret-r.Regret) > 1e-5 || g.Runs != r.Runs || g.FLOPs != r.FLOPs || g.Over != r.Over {
@@ -196,6 +213,27 @@ func TestContestMeasured(t *testing.T) {
 	}
 	if c := evaluated(t, dir, `all = load "runs.csv"`, "x = paradigms "+wide+" measured=all"); c.Err == nil || !strings.Contains(c.Err.Error(), "no column d_model") {
 		t.Errorf("of another table it says %v", c.Err)
+	}
+}
+
+// TestContestRemarks: a measured optimum beside the interval is remarked on, and one that the
+// target's η hardly reach past.
+func TestContestRemarks(t *testing.T) {
+	for _, x := range []struct {
+		best, low, high float64
+		edge            bool
+		want            string
+	}{
+		{2e-3, 1e-3, 3e-3, false, ""},
+		{2e-3, 2.1e-3, 3e-3, false, "η* outside the interval"},
+		{2e-3, 1e-3, 1.9e-3, true, "η* outside the interval; minimum one from the edge"},
+		{2e-3, math.NaN(), math.NaN(), false, ""},
+		{math.NaN(), 1e-3, 3e-3, false, ""},
+	} {
+		r := ParadigmRow{Best: x.best, Low: x.low, High: x.high, NearEdge: x.edge}
+		if got := r.remark(); got != x.want {
+			t.Errorf("%+v says %q", x, got)
+		}
 	}
 }
 

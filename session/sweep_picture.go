@@ -7,6 +7,34 @@ import (
 	"github.com/etastar/etastar/session/picture"
 )
 
+// StudyLines are the pictures of the sweep's study; without panels where there is none yet.
+func (s Sweep) StudyLines() *picture.Lines {
+	out := &picture.Lines{}
+	if s.Study == nil {
+		return out
+	}
+	for _, p := range s.Study.Plots() {
+		panel := picture.LinesPanel{Title: cmp.Or(p.Short, p.Name), XName: p.XName, Log: p.Log}
+		for _, l := range p.Lines {
+			name := l.Name
+			if l.Note != "" {
+				name += ", " + l.Note
+			}
+			panel.Lines = append(panel.Lines, picture.Line{Name: name, X: l.X, Y: l.Y})
+		}
+		out.Panels = append(out.Panels, panel)
+	}
+	return out
+}
+
+// lines is what a plot of the sweep draws: its study's pictures, else the losses.
+func (s Sweep) lines() *picture.Lines {
+	if out := s.StudyLines(); len(out.Panels) > 0 {
+		return out
+	}
+	return s.LossLines()
+}
+
 // LossLines are the training losses of a sweep over its tokens: a panel a shape and
 // horizon, a line a learning rate, of one colour in all panels. A line is as smooth as
 // its log.

@@ -38,7 +38,6 @@ type contest struct {
 // prediction is one paradigm's η at the target.
 type prediction struct {
 	lr, low, high float64
-	se            float64 // of ln η, where there is no interval
 	how           string
 	err           error
 }
@@ -129,9 +128,12 @@ func (c *Call) contest() (*contest, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, longest := k.proxies[0], int64(0)
-	for _, r := range k.proxies {
-		longest = max(longest, r.Tokens)
+	longest, trunks := int64(0), trunksOf(k.proxies)
+	var first config.Run // a stable run's schedule has no decay: the target takes that of one with a loss
+	for _, r := range slices.Backward(k.proxies) {
+		if !trunks[r.Name()] {
+			first, longest = r, max(longest, r.Tokens)
+		}
 	}
 	s := target.Shape
 	s.Vocab, s.Context, s.RopeTheta, s.NormEps, s.Tied = first.Shape.Vocab, first.Shape.Context, first.Shape.RopeTheta, first.Shape.NormEps, first.Shape.Tied
@@ -414,8 +416,8 @@ func (k *contest) transfer(loss losses) (p prediction) {
 		p.err = fmt.Errorf("the base has no measured optimum: %s", number.Flags(u.Flags))
 		return p
 	}
-	p.lr, p.se = math.Exp(u.LnLR), u.LnLRSE
-	p.low, p.high = math.Exp(u.LnLR-2*u.LnLRSE), math.Exp(u.LnLR+2*u.LnLRSE)
+	low, high := u.Interval()
+	p.lr, p.low, p.high = math.Exp(u.LnLR), math.Exp(low), math.Exp(high)
 	p.how = fmt.Sprintf("%s at %s, carried by %s", number.Eta(p.lr, 3), k.from.Shape.Name(), k.rule.Name)
 	return p
 }

@@ -14,7 +14,7 @@ func plotVerb() *Verb {
 	return &Verb{
 		Name:    "plot",
 		Summary: "draw curves, a law, a prediction, a comparison or the losses of a sweep",
-		Doc: "Draws in the terminal, and to a PNG or SVG file when one is named. The file is written again whenever what it shows changes, " +
+		Doc: "Of a sweep it draws the losses over the tokens, of one that studies something what it found. Draws in the terminal, and to a PNG or SVG file when one is named. The file is written again whenever what it shows changes, " +
 			"once the notebook is quiet.",
 		Example: `plot law "law.png" target=target`,
 		Result:  "picture",
@@ -34,7 +34,7 @@ var errNoLosses = errors.New("none of the sweep's runs has a loss yet")
 
 func runPlot(c *Call) (Value, error) {
 	p := Picture{Of: c.Input("of"), Cell: -1, Width: c.Number("width"), Height: c.Number("height")}
-	if v, ok := p.Of.(Sweep); ok && len(v.LossLines().Panels) == 0 {
+	if v, ok := p.Of.(Sweep); ok && len(v.lines().Panels) == 0 {
 		return nil, errNoLosses
 	}
 	if t, ok := c.Input("target").(Prediction); ok {
@@ -77,7 +77,7 @@ func (p Picture) Draw(format string, said bool) ([]byte, error) {
 	case Comparison:
 		of = v.Comparison
 	case Sweep:
-		lines := v.LossLines()
+		lines := v.lines()
 		if len(lines.Panels) == 0 {
 			return nil, errNoLosses
 		}

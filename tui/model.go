@@ -105,7 +105,7 @@ func (m *Model) retheme() {
 }
 
 // focusFirst starts on the curves, whose picture says most and whose knobs move
-// the answer, else on the first statement.
+// the answer, or on a contest, else on the first statement.
 func (m *Model) focusFirst() {
 	first := -1
 	for i := range m.items {
@@ -116,7 +116,7 @@ func (m *Model) focusFirst() {
 		if first < 0 {
 			first = i
 		}
-		if c.Verb == "curves" {
+		if c.Verb == "curves" || c.Verb == "paradigms" {
 			first = i
 			break
 		}

@@ -3,6 +3,8 @@ package tui
 import (
 	"math"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"github.com/etastar/etastar/session"
 	"github.com/etastar/etastar/tui/chart"
 )
@@ -46,7 +48,11 @@ func sheetGrid(id any, s session.Sheet) *gridSource {
 
 // drawAbout writes labels and what they label.
 func (m *Model) drawAbout(s session.Sheet, w int) []string {
-	const label = 15
+	label := 0
+	for _, r := range s.Rows {
+		label = max(label, ansi.StringWidth(oneLine(r[0].Text))+2)
+	}
+	label = min(label, w/3)
 	var out []string
 	for _, r := range s.Rows {
 		for k, l := range wrap(oneLine(r[1].Text), max(w-label, 1)) {

@@ -19,7 +19,10 @@ func (checkStudy) Fields() []session.NamedNumber { return nil }
 func (checkStudy) Sheets() []session.Sheet {
 	return []session.Sheet{
 		{Name: "slopes", Heads: []string{"module", "slope"}, Rows: [][]session.Entry{{{Text: "head", Value: math.NaN()}, {Text: "−0.02", Value: -0.02}}}},
-		{Name: session.About, Heads: []string{"", ""}, Rows: [][]session.Entry{{{Text: "slope", Value: math.NaN()}, {Text: strings.Repeat("of what is measured ", 12) + "END", Value: math.NaN()}}}},
+		{Name: session.About, Heads: []string{"", ""}, Rows: [][]session.Entry{
+			{{Text: "slope", Value: math.NaN()}, {Text: strings.Repeat("of what is measured ", 12) + "END", Value: math.NaN()}},
+			{{Text: "the label of them all", Value: math.NaN()}, {Text: "beside it", Value: math.NaN()}},
+		}},
 	}
 }
 
@@ -60,7 +63,7 @@ func TestStudyAndStatistics(t *testing.T) {
 	}
 	see("", "slopes · about · picture · loss · schedule · statistics · runs", "head", "−0.02")
 	see("m", "v shows the statistics first")
-	see("v", "of what is measured", "END")
+	see("v", "of what is measured", "END", "the label of them all  beside it")
 	see("v", "first picture", "1/2", "step 1")
 	see("m", "second picture", "2/2", "step 9")
 	see("m", "first picture")

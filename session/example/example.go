@@ -1,8 +1,10 @@
 // Package example holds the notebooks that show what the program does: the one that
-// opens when none is named trains a small sweep on the machine at hand, and measured has
-// what came out of it elsewhere.
+// opens when none is named trains a small sweep on the machine at hand, measured has what
+// came out of it elsewhere, gpu a prediction for a larger model and the check of it, width
+// how η* moves with width under two parametrizations, and paradigms the contests of Fitting
+// and Transfer.
 //
-// It must not hold anyone's data: measured.csv is the project's own, trained by it.
+// It must not hold anyone's data: the tables are the project's own, trained by it.
 package example
 
 import (

@@ -6,6 +6,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -187,5 +189,122 @@ func TestInstallKeepsWork(t *testing.T) {
 	}
 	if _, err := Install(dir, "none"); err == nil {
 		t.Error("there is an example none")
+	}
+}
+
+// markdownTable is the rows of the table whose head starts with first.
+func markdownTable(t *testing.T, text, first string) (rows [][]string) {
+	t.Helper()
+	_, after, ok := strings.Cut(text, "| "+first)
+	if !ok {
+		t.Fatalf("the notebook has no table %q", first)
+	}
+	for _, l := range strings.Split(after, "\n")[2:] {
+		if !strings.HasPrefix(l, "|") {
+			break
+		}
+		cells := strings.Split(strings.Trim(l, "|"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		rows = append(rows, cells)
+	}
+	return rows
+}
+
+// near fails unless the text is the number as far as it is written.
+func near(t *testing.T, what, text string, x float64) {
+	t.Helper()
+	scale := 1.0
+	if s, ok := strings.CutSuffix(text, "%"); ok {
+		text, scale = s, 100
+	}
+	said, err := strconv.ParseFloat(text, 64)
+	mantissa, exponent, _ := strings.Cut(text, "e")
+	_, decimals, _ := strings.Cut(mantissa, ".")
+	power, _ := strconv.Atoi(exponent)
+	if err != nil || !(math.Abs(said-scale*x) <= 0.51*math.Pow(10, float64(power-len(decimals)))) {
+		t.Errorf("%s is %g, the notebook says %s", what, scale*x, text)
+	}
+}
+
+// TestParadigms: the notebook says of both paradigms what its data say: the predictions with
+// their intervals, what was measured, what it cost, and the lowest losses seed by seed.
+func TestParadigms(t *testing.T) {
+	v := opened(t, "paradigms")
+	text, err := files.ReadFile("paradigms.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	contests := map[string]*session.Paradigms{}
+	runs := map[[2]string]session.SweepRun{}
+	lowest := map[string]map[string][]float64{} // of a contest, by rule, a loss a seed
+	flops := map[string]float64{}               // of a contest's proxies
+	for _, name := range []string{"width", "depth", "mup", "moe"} {
+		s, _ := v[name].(session.Sweep)
+		p, ok := s.Study.(*session.Paradigms)
+		if !ok || s.Finished() != len(s.Runs) {
+			t.Fatalf("%s: %v", name, v[name])
+		}
+		contests[name], lowest[name] = p, map[string][]float64{}
+		for _, r := range s.Runs {
+			runs[[2]string{r.Config.Rule, r.Config.Hash()}] = r
+			if r.Part == "target, Fitting" || r.Part == "target, Transfer" {
+				of := lowest[name]
+				for uint64(len(of[r.Config.Rule])) <= r.Config.Seed {
+					of[r.Config.Rule] = append(of[r.Config.Rule], math.Inf(1))
+				}
+				of[r.Config.Rule][r.Config.Seed] = min(of[r.Config.Rule][r.Config.Seed], float64(r.Status.Val))
+			}
+		}
+	}
+	all := v["all"].(session.Table).Table
+	if len(runs) != 238 || all.Rows != 238 {
+		t.Errorf("%d runs and %d rows, the notebook says 238", len(runs), all.Rows)
+	}
+	for i := range all.Rows {
+		if strings.HasPrefix(all.Column("part").String(i), "target") {
+			continue
+		}
+		head := 6 * 256 * all.Column("d_model").Value(i) // a token's, which the column leaves out
+		flops[all.Column("contest").String(i)] += all.Column("FLOPs").Value(i) + head*all.Column("D").Value(i)
+	}
+	said := markdownTable(t, string(text), "target | by       |")
+	if len(said) != 7 {
+		t.Errorf("%d rows of predictions", len(said))
+	}
+	for _, row := range said {
+		p := contests[row[0]]
+		r := p.Rows[0]
+		if row[1] == "Transfer" {
+			r = p.Rows[1]
+		} else if x := flops[row[0]]; math.Abs(r.FLOPs/x-1) > 1e-9 {
+			t.Errorf("%s: Fitting took %g FLOPs, its runs in the table %g", row[0], r.FLOPs, x)
+		}
+		if r.Err != nil || r.Over != 10 || r.Planned != 10 || r.Bound != "" || r.Name != row[1] {
+			t.Fatalf("%v: %+v", row, r)
+		}
+		low, high, _ := strings.Cut(row[3], "–")
+		for i, x := range []float64{r.LR, r.Low, r.High, r.Best, r.Regret, r.FLOPs} {
+			near(t, strings.Join(row[:2], ", "), []string{row[2], low, high, row[4], row[5], row[6]}[i], x)
+		}
+		if want := row[1] == "Transfer" && (row[0] == "depth" || row[0] == "mup"); r.Outside() != want || r.NearEdge != (row[0] == "depth" || row[0] == "mup") {
+			t.Errorf("%v: outside %v, near the edge %v", row, r.Outside(), r.NearEdge)
+		}
+	}
+	said = markdownTable(t, string(text), "target | standard     |")
+	if len(said) != 4 {
+		t.Errorf("%d rows of lowest losses", len(said))
+	}
+	for _, row := range said {
+		name := row[0]
+		if row[3] == "mup" {
+			name = "mup"
+		}
+		for i, rule := range []string{config.SP, row[3]} {
+			for seed, l := range strings.Split(row[1+i], ", ") {
+				near(t, fmt.Sprintf("%s, %s, seed %d", name, rule, seed), l, lowest[name][rule][seed])
+			}
+		}
 	}
 }

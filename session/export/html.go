@@ -196,8 +196,8 @@ func (h *htmlWriter) picture(c *session.Cell, v session.Value) {
 		label = "errors of the laws compared"
 		data, err = draw(v.Comparison)
 	case session.Sweep:
-		if v.Study != nil && len(v.Study.Plots()) > 0 {
-			data, err = draw(linesOf(v.Study))
+		if study := v.StudyLines(); len(study.Panels) > 0 {
+			data, err = draw(study)
 			h.figure(c, "study-", v.Study.Summary(), data, err)
 		}
 		losses := v.LossLines()

@@ -1,11 +1,9 @@
 package export
 
 import (
-	"cmp"
 	"math"
 
 	"github.com/etastar/etastar/session"
-	"github.com/etastar/etastar/session/picture"
 	"github.com/etastar/etastar/session/table"
 )
 
@@ -65,19 +63,6 @@ func encodeSheets(o object, v tables) {
 		list = append(list, object{"name": s.Name, "columns": s.Heads, "rows": rows})
 	}
 	o["tables"], o["summary"] = list, v.Summary()
-}
-
-// linesOf are the pictures of a study.
-func linesOf(v session.Study) *picture.Lines {
-	out := &picture.Lines{}
-	for _, p := range v.Plots() {
-		panel := picture.LinesPanel{Title: cmp.Or(p.Short, p.Name), XName: p.XName, Log: p.Log}
-		for _, l := range p.Lines {
-			panel.Lines = append(panel.Lines, picture.Line{Name: l.Name, X: l.X, Y: l.Y})
-		}
-		out.Panels = append(out.Panels, panel)
-	}
-	return out
 }
 
 // sheetRecords is the first table of a value.

@@ -74,7 +74,7 @@ func (study) Sheets() []session.Sheet {
 }
 
 func (study) Plots() []session.Plot {
-	return []session.Plot{{Name: "a long name", Short: "head", XName: "x", Lines: []session.PlotLine{{Name: "step 1", X: []float64{1, 2}, Y: []float64{3, 4}}}}}
+	return []session.Plot{{Name: "a long name", Short: "head", XName: "x", Lines: []session.PlotLine{{Name: "step 1", Note: "flat", X: []float64{1, 2}, Y: []float64{3, 4}}}}}
 }
 
 // TestStudy: what a sweep's runs say together stands before the runs, with its numbers in
@@ -93,7 +93,7 @@ func TestStudy(t *testing.T) {
 	if rows := tables[0]["rows"].([][]any); rows[0][0] != "head" || rows[0][1] != -0.0213 {
 		t.Errorf("%v", tables)
 	}
-	if l := linesOf(study{}); l.Panels[0].Title != "head" || l.Panels[0].Lines[0].Y[1] != 4 {
+	if l := v.StudyLines(); l.Panels[0].Title != "head" || l.Panels[0].Lines[0].Y[1] != 4 || l.Panels[0].Lines[0].Name != "step 1, flat" {
 		t.Errorf("%+v", l)
 	}
 	if _, ok := encode(&session.Cell{}, session.Sweep{Table: &table.Table{}}, ".")["study"]; ok {
