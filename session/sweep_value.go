@@ -261,3 +261,6 @@ func (r *SweepRun) Rates() (tokens, rates []float64) {
 	}
 	return tokens, rates
 }
+
+// Measured says that the losses are a table's: there are no runs to train or to follow.
+func (s Sweep) Measured() bool { return s.Watched && s.Dir == "" }

@@ -44,7 +44,7 @@ func (s *Session) Start(line int) (what string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if v.Watched && v.Dir == "" {
+	if v.Measured() {
 		return "", errors.New("these losses were measured before: leave measured= out to train")
 	}
 	if v.Watched {

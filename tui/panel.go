@@ -34,6 +34,9 @@ func (m *Model) panes(c *session.Cell) []pane {
 		if v.Study != nil {
 			out = studyPanes(v)
 		}
+		if v.Measured() {
+			return append(out, pane{name: "runs", grid: tableGrid})
+		}
 		return append(out, []pane{{name: "loss", draw: drawSweep}, {name: "schedule", draw: drawSchedule}, {name: statsPane, draw: drawStats}, {name: "runs", grid: tableGrid}}...)
 	case session.View:
 		return []pane{{name: "rows", grid: tableGrid}}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/etastar/etastar/session"
+	"github.com/etastar/etastar/session/table"
 	"github.com/etastar/etastar/trainer/rundir"
 )
 
@@ -77,6 +78,19 @@ func TestStudyAndStatistics(t *testing.T) {
 	see("M", "layer.2")
 	see("M", "layer.10")
 	see("m", "attn_logits")
+}
+
+// TestMeasuredStudy: losses of a table leave nothing to train and no curves over time to look at.
+func TestMeasuredStudy(t *testing.T) {
+	v := session.Sweep{Study: checkStudy{}, Watched: true, Runs: []session.SweepRun{{Status: rundir.Status{State: rundir.Finished}}}, Table: &table.Table{}}
+	m := newScreen(t, oddNotebook{openNotebook(t, ""), []session.Value{v}}, 100, 30)
+	if screen := emulated(m); !strings.Contains(screen, "slopes · about · picture · runs") || strings.Contains(screen, "T train") {
+		t.Errorf("views and keys of what was measured before:\n%s", screen)
+	}
+	m.Update(keyPress("T"))
+	if screen := emulated(m); !strings.Contains(screen, "leave measured= out to train") {
+		t.Errorf("T does not say why it does nothing:\n%s", screen)
+	}
 }
 
 // TestTransferOnScreen: every view of a transfer is reachable and whole.

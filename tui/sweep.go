@@ -27,16 +27,23 @@ func (m *Model) sweepOf() (session.Sweep, bool) {
 // sweepKeys train.
 func sweepKeys() []binding {
 	return []binding{
-		{keys: []string{"T"}, at: onSweep, what: "train the sweep; closing the screen leaves it training", hint: "T train", keep: 8, do: func(m *Model) tea.Cmd { return m.startSweep() }},
+		{keys: []string{"T"}, at: onSweep, what: "train the sweep; closing the screen leaves it training", hint: "T train", keep: 8, off: onlyMeasured, do: func(m *Model) tea.Cmd { return m.startSweep() }},
 		{keys: []string{"p"}, at: onSweep, what: "pause its runs, or the picked one alone, or let them go on", hint: "p pause", keep: 4, off: notTraining, do: func(m *Model) tea.Cmd { return m.pauseSweep() }},
 		{keys: []string{"X"}, at: onSweep, what: "stop its runs, or the picked one alone; T takes them up again", hint: "X stop", keep: 3, off: notTraining, do: func(m *Model) tea.Cmd { return m.askSweep(rundir.Stop) }},
-		{keys: []string{"~"}, at: onSweep, what: "smooth the losses drawn: off, a median of 5 points, of 20", hint: "~ smooth", keep: 3, do: func(m *Model) tea.Cmd { return m.smoothSweep() }},
-		{keys: []string{"|"}, at: onSweep, what: "a logarithmic or a linear axis of the loss, or of η", hint: "| log", keep: 2, do: func(m *Model) tea.Cmd { return m.switchAxis() }},
+		{keys: []string{"~"}, at: onSweep, what: "smooth the losses drawn: off, a median of 5 points, of 20", hint: "~ smooth", keep: 3, off: onlyMeasured, do: func(m *Model) tea.Cmd { return m.smoothSweep() }},
+		{keys: []string{"|"}, at: onSweep, what: "a logarithmic or a linear axis of the loss, or of η", hint: "| log", keep: 2, off: onlyMeasured, do: func(m *Model) tea.Cmd { return m.switchAxis() }},
 		{keys: []string{"m"}, at: onSweep, what: "the next statistic of the runs", off: noStats, do: func(m *Model) tea.Cmd { return m.stepStat(1, 0) }},
 		{keys: []string{"M"}, at: onSweep, what: "that statistic of the next module", hint: "m M statistic", keep: 3, off: noStats, do: func(m *Model) tea.Cmd { return m.stepStat(0, 1) }},
-		{keys: []string{"}"}, at: onSweep, what: "the loss curves of the next shape", do: func(m *Model) tea.Cmd { return m.stepShape(1) }},
-		{keys: []string{"{"}, at: onSweep, what: "the loss curves of the shape before", hint: "{ } shape", keep: 4, do: func(m *Model) tea.Cmd { return m.stepShape(-1) }},
+		{keys: []string{"}"}, at: onSweep, what: "the loss curves of the next shape", off: onlyMeasured, do: func(m *Model) tea.Cmd { return m.stepShape(1) }},
+		{keys: []string{"{"}, at: onSweep, what: "the loss curves of the shape before", hint: "{ } shape", keep: 4, off: onlyMeasured, do: func(m *Model) tea.Cmd { return m.stepShape(-1) }},
 	}
+}
+
+func onlyMeasured(m *Model) string {
+	if v, ok := m.sweepOf(); ok && v.Measured() {
+		return "these losses were measured before: leave measured= out to train"
+	}
+	return ""
 }
 
 func notTraining(m *Model) string {
