@@ -46,6 +46,8 @@ func TestErrors(t *testing.T) {
 		{"x.csv", "", Options{}, "the file is empty"},
 		{"x.csv", "\n \n\n", Options{Format: "csv"}, "the file holds only empty lines"},
 		{"x.csv", "\n\n\n", Options{}, "the file holds only empty lines"},
+		{"x.csv", "a,b\n1,2\n", Options{Format: "opencompass"}, "this is no summary of OpenCompass: the header of one begins with dataset, version, metric, mode"},
+		{"x.csv", "a,b\n1,2\n3,4\"\n", Options{Format: "opencompass"}, "line 3: column \"b\": has a quote"},
 		{"x.csv", "\r", Options{}, "the file holds only empty lines"},
 		{"x.tsv", "\n\r", Options{Format: "tsv"}, "the file holds only empty lines"},
 		{"x.csv", "a,b\n1,x\"y\n", Options{}, `line 2: column "b": has a quote within an unquoted field`},

@@ -79,6 +79,21 @@ func eachSample(t *testing.T, text bool, test func(t *testing.T, name, format st
 	}
 }
 
+// Any file may be asked for as any format.
+func TestAskedFormat(t *testing.T) {
+	eachSample(t, false, func(t *testing.T, name, _ string, content []byte) {
+		path := file(t, name, string(content))
+		for _, format := range Formats() {
+			for _, final := range []string{"", FinalLast} {
+				r, err := ReadRuns(t.Context(), path, Options{Format: format, Final: final})
+				if err == nil {
+					checkRuns(t, r)
+				}
+			}
+		}
+	})
+}
+
 // readUpTo checks that a file was read up to its damage and says one of the things, or was
 // refused with it.
 func readUpTo(t *testing.T, path string, tb *table.Table, err error, wants ...string) {

@@ -1,6 +1,8 @@
 package importers
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -27,7 +29,12 @@ var questions = map[string]float64{"mmlu": 14042, "cmmlu": 11528}
 // "questions" where their number is known.
 func scanOpenCompass(j *job) error {
 	j.edit = scoresOf
-	return scanCSV(j)
+	err := scanCSV(j)
+	if !slices.EqualFunc(openCompassHead, j.cols.list[:min(len(openCompassHead), len(j.cols.list))], func(name string, c *column) bool { return c.name == name }) {
+		j.cols.list = nil
+		err = cmp.Or(err, fmt.Errorf("this is no summary of OpenCompass: the header of one begins with %s", strings.Join(openCompassHead, ", ")))
+	}
+	return err
 }
 
 func scoresOf(t *table.Table) *table.Table {

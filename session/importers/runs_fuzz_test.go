@@ -77,6 +77,23 @@ func FuzzRuns(f *testing.F) {
 	})
 }
 
+// FuzzAskedFormat reads any content as any format.
+func FuzzAskedFormat(f *testing.F) {
+	for i, s := range []string{"a,b\n1,2\n", "a\tb\n1\t2\n", "{\"a\": 1}\n", "|a|\n|-|\n|1|\n", "s:1 trl:2\n", "iter 1: loss 2, time 3ms, mfu 1%\n", "a: 1\n"} {
+		for k := range formats {
+			f.Add([]byte(s), byte(k), byte(i))
+		}
+	}
+	finals := append([]string{""}, Finals()...)
+	path := filepath.Join(f.TempDir(), "x")
+	f.Fuzz(func(t *testing.T, content []byte, format, final byte) {
+		o := Options{Format: formats[int(format)%len(formats)].name}
+		_, _ = fuzzRead(t, path, content, o)
+		o.Final = finals[int(final)%len(finals)]
+		fuzzRuns(t, path, content, o)
+	})
+}
+
 func FuzzYAML(f *testing.F) {
 	addFiles(f, "hydra.yaml", "wandb/run-20250101_000000-abc/files/config.yaml")
 	f.Add([]byte("a: &a [*a]\nb: {<<: *a, c: !!float 1}\n--- !x\n- {}\n"), byte(0))

@@ -9,6 +9,13 @@ import (
 	"testing"
 )
 
+// A name of many parts is looked at once, not once for each part.
+func TestMatchRoleLongName(t *testing.T) {
+	if r, ok := MatchRole(strings.Repeat("a/", 1<<20) + "lr"); ok {
+		t.Error(r)
+	}
+}
+
 func TestMatchRole(t *testing.T) {
 	tests := []struct {
 		names string // separated by |

@@ -58,8 +58,15 @@ func MatchRole(name string) (Role, bool) {
 	return best, found
 }
 
+// maxRoleName bounds the names that are looked at: a longer one, such as a line of text
+// taken for a header, is no quantity's, and has too many parts to try.
+const maxRoleName = 256
+
 // rank returns how well a name fits a role, 0 best; weak and above is a guess.
 func rank(role Role, name string) (int, bool) {
+	if len(name) > maxRoleName {
+		return 0, false
+	}
 	if r, ok := single[strings.TrimSpace(name)]; ok {
 		return 0, r == role
 	}
