@@ -208,12 +208,17 @@ func (c *Curve) At(x float64) float64 {
 // Interval is the 95% interval of ln η*, by Student's t on the degrees of freedom that the
 // fit has left: how the points scatter around it. NaN with none.
 func (c *Curve) Interval() (low, high float64) {
+	half := c.Half()
+	return c.LnLR - half, c.LnLR + half
+}
+
+// Half is half the width of Interval.
+func (c *Curve) Half() float64 {
 	dof := c.NFit - len(c.Coef)
 	if !c.OK || dof < 1 {
-		return nan, nan
+		return nan
 	}
-	half := tQuantile(0.975, dof) * c.LnLRSE
-	return c.LnLR - half, c.LnLR + half
+	return tQuantile(0.975, dof) * c.LnLRSE
 }
 
 // Has reports whether flag f is set.

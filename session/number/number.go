@@ -243,13 +243,13 @@ func Factor(x float64) string {
 	return Sig(x, 2) + "×"
 }
 
-// Spread writes the 95% interval that a standard error of ln η spans, as a share
-// while that reads well ("±9%") and as a factor beyond ("×/÷3.2"). It is empty
-// when se is not a positive number.
-func Spread(se float64) string {
-	f := math.Exp(1.96 * se)
+// Spread writes an interval of η, half as wide as it is in ln η, as a share while that
+// reads well ("±9%") and as a factor beyond ("×/÷3.2"). It is empty when half is not a
+// positive number.
+func Spread(half float64) string {
+	f := math.Exp(half)
 	switch {
-	case !(se > 0) || math.IsInf(se, 0):
+	case !(half > 0) || math.IsInf(half, 0):
 		return ""
 	case f > 1e4:
 		return "×/÷>1e4"

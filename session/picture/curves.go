@@ -114,7 +114,7 @@ func etaText(k *fitting.Curve) string {
 	case k.Bound == fitting.BoundAbove:
 		return "η* > " + number.Eta(k.BoundLR, 3)
 	case k.OK && finite(k.LnLR):
-		return "η* = " + number.Eta(math.Exp(k.LnLR), 3) + " " + number.Spread(k.LnLRSE)
+		return "η* = " + number.Eta(math.Exp(k.LnLR), 3) + " " + number.Spread(k.Half())
 	}
 	return "no η*"
 }
@@ -202,7 +202,7 @@ func curvePanel(k *fitting.Curve, w, h vg.Length, small bool) *panel {
 		return p
 	}
 	p.Add(drawing(grid))
-	if half := 1.96 * k.LnLRSE; k.OK && k.Bound == fitting.NoBound && half > 0 {
+	if half := k.Half(); k.OK && k.Bound == fitting.NoBound && half > 0 {
 		p.Add(band(k.LnLR-half, k.LnLR+half, tint(orange, 0.3)))
 	}
 	fitLines(p, k)

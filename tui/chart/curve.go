@@ -223,9 +223,9 @@ func bounds(v []float64) (lo, hi float64) {
 	return lo, hi
 }
 
-// interval shades ±1.96 standard errors around η*.
+// interval shades the 95% interval of η*.
 func (f frame) interval(c *fitting.Curve) {
-	if half := 1.96 * c.LnLRSE; c.OK && finite(c.LnLR) && half >= 0 {
+	if half := c.Half(); c.OK && finite(c.LnLR) && half >= 0 {
 		f.shadeX(c.LnLR-math.Min(half, 1e3), c.LnLR+math.Min(half, 1e3), '░', penInterval)
 	}
 }

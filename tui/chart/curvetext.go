@@ -35,7 +35,7 @@ func curveTitle(cv canvas, c *fitting.Curve) {
 	}
 	pieces := []segment{{key, penTitle, 0}, {eta, etaPen, 1}}
 	if c.OK && c.Bound == fitting.NoBound {
-		pieces = append(pieces, segment{number.Spread(c.LnLRSE), etaPen, 2})
+		pieces = append(pieces, segment{number.Spread(c.Half()), etaPen, 2})
 		if finite(c.R2) {
 			pieces = append(pieces, segment{"R² " + number.Fixed(c.R2, 3), penText, 4})
 		}
