@@ -28,6 +28,20 @@ func (m *Model) moveFocus(by int) tea.Cmd {
 	return nil
 }
 
+// walk moves the focus by one; through an item taller than the screen it goes by pages first.
+func (m *Model) walk(by int) tea.Cmd {
+	hidden := m.hit.below
+	if by < 0 {
+		hidden = m.hit.above
+	}
+	if hidden == 0 {
+		return m.moveFocus(by)
+	}
+	m.follow = false
+	m.top += by * min(hidden, max(m.hit.lines-2, 1))
+	return nil
+}
+
 // page moves a screenful: rows of a table in focus, else the notebook.
 func (m *Model) page(by int) tea.Cmd {
 	if c := m.focused(); c != nil && m.grid(c) != nil {

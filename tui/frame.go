@@ -172,6 +172,10 @@ func (m *Model) scrollTo(start, size, total, h int, cur *tea.Cursor) {
 		}
 	}
 	m.top = max(min(m.top, total-h), 0)
+	m.hit.above, m.hit.below, m.hit.lines = 0, 0, h
+	if size > h {
+		m.hit.above, m.hit.below = max(m.top-start, 0), max(start+size-m.top-h, 0)
+	}
 }
 
 // itemLines draws an item that is not in focus.

@@ -7,8 +7,8 @@ import (
 // focusKeys walk the notebook.
 func focusKeys() []binding {
 	return []binding{
-		{keys: []string{"up", "k"}, at: inFlow, what: "the statement or prose above", do: func(m *Model) tea.Cmd { return m.moveFocus(-1) }},
-		{keys: []string{"down", "j"}, at: inFlow, what: "the statement or prose below", hint: "↑↓ cells", keep: 3, do: func(m *Model) tea.Cmd { return m.moveFocus(1) }},
+		{keys: []string{"up", "k"}, at: inFlow, what: "the statement or prose above", do: func(m *Model) tea.Cmd { return m.walk(-1) }},
+		{keys: []string{"down", "j"}, at: inFlow, what: "the statement or prose below", hint: "↑↓ cells", keep: 3, do: func(m *Model) tea.Cmd { return m.walk(1) }},
 		{keys: []string{"up", "k"}, at: inRows, what: "a row up", do: func(m *Model) tea.Cmd { return m.scrollRows(-1) }},
 		{keys: []string{"down", "j"}, at: inRows, what: "a row down", hint: "↑↓ rows", keep: 6, do: func(m *Model) tea.Cmd { return m.scrollRows(1) }},
 		{keys: []string{"g"}, at: inNotebook, what: "the first statement", do: func(m *Model) tea.Cmd { return m.moveFocus(-len(m.items)) }},

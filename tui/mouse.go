@@ -8,6 +8,9 @@ type hits struct {
 	rows     []int  // item of each body line
 	knobs    []span // knobs, by body line
 	gridRows int    // rows of the table in focus
+	above    int    // lines of an item in focus that is taller than the body, hidden above it
+	below    int    // and below
+	lines    int    // of the body
 }
 
 // onClick focuses the cell or selects the knob under the mouse; a click on the
