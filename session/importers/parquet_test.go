@@ -2,9 +2,11 @@ package importers
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"encoding/csv"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -14,7 +16,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/andybalholm/brotli"
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -362,5 +366,37 @@ func TestParquetBomb(t *testing.T) {
 	}
 	if err := checkPages(bytes.NewReader(nil), 0, &pqformat.ColumnMetaData{DataPageOffset: 4, TotalCompressedSize: 10}, 10, nil); err == nil {
 		t.Error("pages outside of the file")
+	}
+}
+
+// TestUnpacksTo: a packed page is not unpacked beyond what its head says.
+func TestUnpacksTo(t *testing.T) {
+	zeros := make([]byte, 1<<20)
+	pack := func(w io.WriteCloser, b *bytes.Buffer) []byte {
+		if _, err := w.Write(zeros); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	var g, z, b bytes.Buffer
+	zw, err := zstd.NewWriter(&z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for codec, packed := range map[pqformat.CompressionCodec][]byte{
+		pqformat.Gzip: pack(gzip.NewWriter(&g), &g), pqformat.Zstd: pack(zw, &z), pqformat.Brotli: pack(brotli.NewWriter(&b), &b),
+	} {
+		if err := unpacksTo(codec, bytes.NewReader(packed), 1<<20); err != nil {
+			t.Errorf("%s: %v", codec, err)
+		}
+		if err := unpacksTo(codec, bytes.NewReader(packed), 1000); err == nil || !strings.Contains(err.Error(), "more than the 1000 bytes") {
+			t.Errorf("%s: a bomb: %v", codec, err)
+		}
+		if err := unpacksTo(codec, bytes.NewReader(packed[:len(packed)/2]), 1<<20); err == nil {
+			t.Errorf("%s: half of a page is none", codec)
+		}
 	}
 }

@@ -1,12 +1,15 @@
 package importers
 
 import (
+	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math/bits"
 
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/encoding"
 	"github.com/parquet-go/parquet-go/encoding/bitpacked"
@@ -131,6 +134,11 @@ func checkBody(file io.ReaderAt, at int64, h *pqformat.PageHeader, leaf *parquet
 			return fmt.Errorf("a page unpacks to %d bytes, its head says %d", n, unpacked)
 		}
 	}
+	if p.packed {
+		if err := unpacksTo(codec.CompressionCodec(), io.NewSectionReader(file, at, size), unpacked); err != nil {
+			return err
+		}
+	}
 	indexed := p.encoding == pqformat.RLEDictionary || p.encoding == pqformat.PlainDictionary //nolint:staticcheck // as older programs write it
 	if leaf.Type().Kind() != parquet.ByteArray || h.DictionaryPageHeader.Valid || indexed {
 		return nil
@@ -144,6 +152,36 @@ func checkBody(file io.ReaderAt, at int64, h *pqformat.PageHeader, leaf *parquet
 		return err
 	}
 	return p.check(body)
+}
+
+// unpacksTo refuses a packed page that is longer unpacked than its head says: the library
+// makes room for all that comes. Snappy says itself how long it is.
+func unpacksTo(codec pqformat.CompressionCodec, packed io.Reader, n int64) error {
+	var r io.Reader
+	switch codec { //nolint:exhaustive // the rest is refused, or checked elsewhere
+	case pqformat.Gzip:
+		z, err := gzip.NewReader(packed)
+		if err != nil {
+			return err
+		}
+		r = z
+	case pqformat.Zstd:
+		z, err := zstd.NewReader(packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(2*maxPage))
+		if err != nil {
+			return err
+		}
+		defer z.Close()
+		r = z
+	case pqformat.Brotli:
+		r = brotli.NewReader(packed)
+	default:
+		return nil
+	}
+	got, err := io.Copy(io.Discard, io.LimitReader(r, n+1))
+	if err == nil && got > n {
+		err = fmt.Errorf("a page unpacks to more than the %d bytes that its head says", n)
+	}
+	return err
 }
 
 // textPage is a page of texts.
