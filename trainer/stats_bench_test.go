@@ -1,6 +1,7 @@
 package trainer
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -67,7 +68,7 @@ func BenchmarkStatsOnGPU(b *testing.B) {
 }
 
 func statsCost(b *testing.B, on kernels.Backend, runs []config.Run) {
-	const interval = 50
+	const interval = statsInterval
 	var all []int
 	for i := range runs {
 		runs[i].Keep.StatsEvery = interval
@@ -96,7 +97,7 @@ func statsCost(b *testing.B, on kernels.Backend, runs []config.Run) {
 	}
 	step := plain / time.Duration(n*(interval-1))
 	extra := observed/time.Duration(n) - step
-	b.ReportMetric(100*float64(extra)/float64(step)/interval, "%of-50-steps")
+	b.ReportMetric(100*float64(extra)/float64(step)/interval, fmt.Sprintf("%%of-%d-steps", interval))
 	b.ReportMetric(float64(extra.Microseconds()), "µs/observation")
 	b.ReportMetric(float64(step.Microseconds()), "µs/step")
 }

@@ -191,10 +191,34 @@ func TestEffectiveRank(t *testing.T) {
 
 func TestStatsEvery(t *testing.T) {
 	r := small(1e-2)
-	for _, c := range []struct{ asked, steps, want int64 }{{0, 60, 30}, {0, 300, 50}, {0, 1, 1}, {0, 5000, 125}, {7, 60, 7}, {-1, 60, 0}} {
+	for _, c := range []struct{ asked, steps, want int64 }{
+		{0, 1, 1},
+		{0, 60, 30},
+		{0, 100, 50},
+		{0, 159, 79},
+		{0, 160, 80},
+		{0, 161, 80},
+		{0, 300, 80},
+		{0, 3200, 80},
+		{0, 3240, 81},
+		{0, 5000, 125},
+		{7, 60, 7},
+		{-1, 60, 0},
+	} {
 		one := observed(r, c.asked).For(c.steps * r.BatchTokens())
 		if got := StatsEvery(one); got != c.want {
 			t.Errorf("asked %d of %d steps: every %d, want %d", c.asked, c.steps, got, c.want)
+		}
+	}
+	for steps := int64(4); steps <= 6000; steps++ {
+		one := observed(r, 0).For(steps * r.BatchTokens())
+		before := StatsEvery(observed(r, 0).For((steps - 1) * r.BatchTokens()))
+		every := StatsEvery(one)
+		if n := steps / every; n < 2 || n > 40+1 || steps < 3*statsInterval && n != 2 {
+			t.Errorf("%d steps have %d observations", steps, n)
+		}
+		if every < before || every > before+1 {
+			t.Errorf("%d steps: every %d, one step less: every %d", steps, every, before)
 		}
 	}
 }
