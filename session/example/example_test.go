@@ -26,6 +26,13 @@ func opened(t *testing.T, name string) map[string]session.Value {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return openedAt(t, path)
+}
+
+// openedAt are the values of a notebook, every expectation of which is met.
+func openedAt(t *testing.T, path string) map[string]session.Value {
+	t.Helper()
+	name := filepath.Base(path)
 	s, err := session.Open(path, session.Options{ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
@@ -228,6 +235,12 @@ func near(t *testing.T, what, text string, x float64) {
 	}
 }
 
+// trainedRun is a run of a contest's proxies.
+type trainedRun struct {
+	contest          string
+	tokens, lr, seed float64
+}
+
 // TestParadigms: the notebook says of both paradigms what its data say: the predictions with
 // their intervals, what was measured, what it cost, and the lowest losses seed by seed.
 func TestParadigms(t *testing.T) {
@@ -240,7 +253,8 @@ func TestParadigms(t *testing.T) {
 	runs := map[[2]string]session.SweepRun{}
 	lowest := map[string]map[string][]float64{} // of a contest, by rule, a loss a seed
 	flops := map[string]float64{}               // of a contest's proxies
-	for _, name := range []string{"width", "depth", "mup", "moe"} {
+	shared := map[trainedRun]float64{}          // tokens that a run takes from a stable one
+	for _, name := range []string{"width", "depth", "mup", "moe", "horizon"} {
 		s, _ := v[name].(session.Sweep)
 		p, ok := s.Study.(*session.Paradigms)
 		if !ok || s.Finished() != len(s.Runs) {
@@ -249,6 +263,9 @@ func TestParadigms(t *testing.T) {
 		contests[name], lowest[name] = p, map[string][]float64{}
 		for _, r := range s.Runs {
 			runs[[2]string{r.Config.Rule, r.Config.Hash()}] = r
+			if o := r.Config.Origin; o != nil {
+				shared[trainedRun{name, float64(r.Config.TrainedTokens()), r.Config.LR, float64(r.Config.Seed)}] = float64(o.Step * r.Config.BatchTokens())
+			}
 			if r.Part == "target, Fitting" || r.Part == "target, Transfer" {
 				of := lowest[name]
 				for uint64(len(of[r.Config.Rule])) <= r.Config.Seed {
@@ -259,18 +276,24 @@ func TestParadigms(t *testing.T) {
 		}
 	}
 	all := v["all"].(session.Table).Table
-	if len(runs) != 238 || all.Rows != 238 {
-		t.Errorf("%d runs and %d rows, the notebook says 238", len(runs), all.Rows)
+	if len(runs) != 314 || all.Rows != 314 {
+		t.Errorf("%d runs and %d rows, the notebook says 314", len(runs), all.Rows)
 	}
 	for i := range all.Rows {
 		if strings.HasPrefix(all.Column("part").String(i), "target") {
 			continue
 		}
-		head := 6 * 256 * all.Column("d_model").Value(i) // a token's, which the column leaves out
-		flops[all.Column("contest").String(i)] += all.Column("FLOPs").Value(i) + head*all.Column("D").Value(i)
+		at := func(name string) float64 { return all.Column(name).Value(i) }
+		contest := all.Column("contest").String(i)
+		token := at("FLOPs_per_token") + 6*256*at("d_model") // the head, which the column leaves out
+		before := shared[trainedRun{contest, at("D"), at("lr"), at("seed")}]
+		flops[contest] += token * (at("D") - before)
+		if at("D") == 8011776 { // the longest horizon, to whose decay the stable run goes
+			flops[contest] += token * before
+		}
 	}
-	said := markdownTable(t, string(text), "target | by       |")
-	if len(said) != 7 {
+	said := markdownTable(t, string(text), "target  | by       |")
+	if len(said) != 9 {
 		t.Errorf("%d rows of predictions", len(said))
 	}
 	for _, row := range said {
@@ -288,12 +311,13 @@ func TestParadigms(t *testing.T) {
 		for i, x := range []float64{r.LR, r.Low, r.High, r.Best, r.Regret, r.FLOPs} {
 			near(t, strings.Join(row[:2], ", "), []string{row[2], low, high, row[4], row[5], row[6]}[i], x)
 		}
-		if want := row[1] == "Transfer" && (row[0] == "depth" || row[0] == "mup"); r.Outside() != want || r.NearEdge != (row[0] == "depth" || row[0] == "mup") {
+		deep := row[0] == "depth" || row[0] == "mup"
+		if r.Outside() != (row[1] == "Transfer" && deep) || r.NearEdge != (deep || row[1] == "Transfer" && row[0] == "horizon") {
 			t.Errorf("%v: outside %v, near the edge %v", row, r.Outside(), r.NearEdge)
 		}
 	}
-	said = markdownTable(t, string(text), "target | standard     |")
-	if len(said) != 4 {
+	said = markdownTable(t, string(text), "target  | standard     |")
+	if len(said) != 5 {
 		t.Errorf("%d rows of lowest losses", len(said))
 	}
 	for _, row := range said {
@@ -307,4 +331,88 @@ func TestParadigms(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestParadigmsHorizon: what the notebook says of the horizon beside the contest's table: the
+// losses of both targets at nearly the same η trained, and the laws and optima seed by seed.
+func TestParadigmsHorizon(t *testing.T) {
+	v := opened(t, "paradigms")
+	text, err := files.ReadFile("paradigms.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := map[string]map[float64][]float64{} // losses of a target by the η tried, a seed each
+	for _, r := range v["horizon"].(session.Sweep).Runs {
+		if lost[r.Part] == nil {
+			lost[r.Part] = map[float64][]float64{}
+		}
+		lost[r.Part][r.Config.LR] = append(lost[r.Part][r.Config.LR], float64(r.Status.Val))
+	}
+	said := markdownTable(t, string(text), "η trained, standard")
+	if len(said) != 4 {
+		t.Errorf("%d rows of η trained", len(said))
+	}
+	for _, row := range said {
+		for i, of := range []struct {
+			part   string
+			factor float64
+		}{{"target, Fitting", 1}, {"target, Transfer", math.Sqrt(8011776. / 32014336)}} {
+			eta, _ := strconv.ParseFloat(row[2*i], 64)
+			found := 0
+			for lr, losses := range lost[of.part] {
+				if math.Abs(lr*of.factor/eta-1) < 0.005 {
+					found++
+					for seed, l := range strings.Split(row[2*i+1], ", ") {
+						near(t, fmt.Sprintf("%s at %s, seed %d", of.part, row[2*i], seed), l, losses[seed])
+					}
+				}
+			}
+			if found != 1 {
+				t.Errorf("%d η of %s are %s", found, of.part, row[2*i])
+			}
+		}
+	}
+	for name, want := range map[string][3]float64{"law0": {0.09, -0.19, 0.36}, "law1": {-0.10, -0.24, 0.05}} {
+		for _, c := range v[name].(session.Law).Coef {
+			if c.Name == "D" && (math.Abs(c.Value-want[0]) > 0.006 || math.Abs(c.Lo-want[1]) > 0.006 || math.Abs(c.Hi-want[2]) > 0.006) {
+				t.Errorf("%s: %+v, the notebook says %v", name, c, want)
+			}
+		}
+	}
+	for name, want := range map[string]string{"fitted0": "1.96e-3", "fitted1": "2.01e-3", "ruled0": "1.96e-3", "ruled1": "1.90e-3"} {
+		near(t, name, want, math.Exp(v[name].(session.Curves).Curves[0].LnLR))
+	}
+}
+
+// TestParadigmsOneRun: with the run that stands out in line with its neighbours both would
+// have predicted otherwise, by as much as the notebook says.
+func TestParadigmsOneRun(t *testing.T) {
+	csv, err := files.ReadFile("paradigms.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := files.ReadFile("paradigms.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const odd = ",8011776,16384,0.002,1.135481,"
+	if strings.Count(string(csv), odd) != 1 {
+		t.Fatal("no such run")
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x.md")
+	_, statement, _ := strings.Cut(string(text), "\nhorizon = ")
+	statement, _, _ = strings.Cut(statement, "\n")
+	for name, content := range map[string]string{
+		"paradigms.csv": strings.Replace(string(csv), odd, ",8011776,16384,0.002,1.330,", 1),
+		"x.md":          "```eta\nall = load \"paradigms.csv\"\nhorizon = " + statement + "\n```\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows := openedAt(t, path)["horizon"].(session.Sweep).Study.(*session.Paradigms).Rows
+	near(t, "Fitting's η", "1.71e-3", rows[0].LR)
+	near(t, "Transfer's η", "1.79e-3", rows[1].LR)
+	near(t, "the end of its interval", "2.8e-3", rows[1].High)
 }
