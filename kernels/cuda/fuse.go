@@ -136,8 +136,8 @@ func (c *compiler) matMulSwiGLU(m kernels.MatMul, o kernels.SwiGLU, kept bool) {
 		gate, up := c.halves(c.out16(m.Y), f)
 		a.gate, a.up = c.mapOf(gate, [2]int{n, f}, 2*f), c.mapOf(up, [2]int{n, f}, 2*f)
 	}
-	c.add("gemm_swiglu_sm90", ceil(n, 128)*ceil(f, 128), 1, raw(&a))
-	c.last().shared, c.last().spread = 214016, c.target.sms
+	c.add("gemm_swiglu_sm90", ceil(n, 128)*ceil(f, 64), 1, raw(&a))
+	c.last().shared, c.last().spread = 230400, c.target.sms
 }
 
 // matMulSwiGLUGrad is a product that gives the gradient of a gated unit, and that of its

@@ -7,7 +7,7 @@ func kernelNames() []string {
 	names := []string{
 		"embed", "embed_any", "token_index", "embed_grad_f", "embed_grad_h", "embed_grad_finish", "embed_grad_any_f", "embed_grad_any_h", "embed_grad_finish_any",
 		"rmsnorm_grad_gain", "swiglu", "swiglu_any", "swiglu_grad", "swiglu_grad_any",
-		"qk_norm_rope_grad_gain", "attention_max_logit", "attention_grad_delta",
+		"qk_norm_rope_grad_gain", "attention_sm90_64", "attention_max_logit", "attention_grad_delta",
 		"route_scan", "route_slots", "route_grad_f", "route_grad_h", "dispatch", "dispatch_any", "combine", "combine_any", "combine_grad_any",
 		"gemm_swiglu_sm90", "gemm_swiglu_grad_sm90", "gemm_sm90_nt_128x256_long_h", "gemm_sm90_nn_128x256_long_h", "gemm_reduce_f", "gemm_reduce_h", "gemm_tt_any_f", "gemm_tt_any_h", "cross_entropy_any",
 		"blend", "copy", "copy_each", "cast", "widen", "sum", "stats_f", "stats_h", "stats_finish", "stats_each", "stats_each_finish", "zero", "log_row", "grad_norm", "grad_norm_finish", "adamw",
@@ -29,6 +29,7 @@ func kernelNames() []string {
 	add("qk_norm_rope_grad_%v", 16, 32, 64, 128, "any")
 	add("attention_%v", 32, 64, 96, 128)
 	add("attention_grad_%v", 32, 64, 96, 128)
+	add("attention_grad_sm90_%v", 32, 64)
 	for _, w := range routeWidths {
 		add("route_%v", w)
 	}

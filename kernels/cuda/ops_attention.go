@@ -112,18 +112,35 @@ func (c *compiler) qkNormRopeGrad(o kernels.QKNormRopeGrad) {
 	})
 }
 
-// attentionRows are the queries that a block of attention has; a block of its gradient
-// has attentionGradKeys keys or as many queries as the variant says.
-const (
-	attentionRows     = 128
-	attentionGradKeys = 64
-)
+// attentionRows are the queries that a block of attention has.
+const attentionRows = 128
 
-// attentionGradQueries are the queries of a block, by variant.
-var attentionGradQueries = map[int]int{32: 64, 64: 128, 96: 64, 128: 64}
+// attentionForm says how the kernels for a head size are launched: bytes of shared memory
+// beside what they declare, and the keys or the queries that a block of the gradient has.
+type attentionForm struct {
+	name, gradName     string
+	shared, gradShared int
+	gradQueries        int
+}
 
-// attentionVariant is the kernel for a head size.
-func attentionVariant(dim int) int { return ceil(dim, 32) * 32 }
+const attentionGradKeys = 64
+
+// attentionKernels are those of the smallest size that holds a head. For Hopper there are
+// others up to 64, but for 32 forward, where exponentials are what takes time.
+func (c *compiler) attentionKernels(dim int) attentionForm {
+	width := ceil(dim, 32) * 32
+	name := fmt.Sprint(width)
+	f := attentionForm{name: name, gradName: name, gradQueries: 64}
+	switch {
+	case c.target.hopper && width == 32:
+		f.gradName, f.gradShared = "sm90_32", 25600
+	case c.target.hopper && width == 64:
+		f = attentionForm{name: "sm90_64", gradName: "sm90_64", shared: 49152, gradShared: 50176, gradQueries: 64}
+	case width == 64:
+		f.gradQueries = 128
+	}
+	return f
+}
 
 func (c *compiler) attention(o kernels.Attention) {
 	c.headSize(o.Heads)
@@ -136,7 +153,9 @@ func (c *compiler) attention(o kernels.Attention) {
 	if o.MaxLogit != 0 {
 		a.work = c.tmp(int64(blocks)*int64(h.Query), wide)
 	}
-	c.add(fmt.Sprint("attention_", attentionVariant(h.Dim)), blocks*h.Query, 1, raw(&a))
+	form := c.attentionKernels(h.Dim)
+	c.add("attention_"+form.name, blocks*h.Query, 1, raw(&a))
+	c.last().shared = form.shared
 	if o.MaxLogit != 0 {
 		c.add("attention_max_logit", h.Query, 1, raw(&a))
 	}
@@ -151,7 +170,8 @@ func (c *compiler) attentionGrad(o kernels.AttentionGrad) {
 		n: int32(n), query: int32(h.Query), keyValue: int32(h.KeyValue), dim: int32(h.Dim), seq: int32(o.Seq), scale: o.Scale,
 	}
 	c.add("attention_grad_delta", ceil(n*h.Query, 64), 1, raw(&a))
-	variant := attentionVariant(h.Dim)
-	blocks := h.KeyValue*ceil(o.Seq, attentionGradKeys) + h.Query*ceil(o.Seq, attentionGradQueries[variant])
-	c.add(fmt.Sprint("attention_grad_", variant), n/o.Seq*blocks, 1, raw(&a))
+	form := c.attentionKernels(h.Dim)
+	blocks := h.KeyValue*ceil(o.Seq, attentionGradKeys) + h.Query*ceil(o.Seq, form.gradQueries)
+	c.add("attention_grad_"+form.gradName, n/o.Seq*blocks, 1, raw(&a))
+	c.last().shared = form.gradShared
 }

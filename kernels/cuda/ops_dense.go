@@ -159,7 +159,13 @@ func (c *compiler) rmsNorm(o kernels.RMSNorm) {
 func (c *compiler) rmsNormGrad(o kernels.RMSNormGrad) {
 	x := c.info(o.X)
 	n, d := x.Rows(), x.Cols()
-	blocks := min(ceil(n, 16), 396) // three for each multiprocessor of a large card
+	// As many blocks as a large card, of 132 multiprocessors, has room for at once. The sums
+	// of a run have an order that follows from them, so they do not depend on the card.
+	most := 396
+	if d > 512 {
+		most = 264
+	}
+	blocks := min(ceil(n, 16), most)
 	dy, kind := c.inAny(o.DY)
 	dx, dx16 := c.outKept(o.DX)
 	a := rmsNormGradArgs{
@@ -168,6 +174,11 @@ func (c *compiler) rmsNormGrad(o kernels.RMSNormGrad) {
 	}
 	width, _ := c.normWidth(d, a.dx, a.dx16, a.dy, a.x, a.gain)
 	c.add("rmsnorm_grad"+kind+"_"+width, blocks, 1, raw(&a))
+	if width != "any" {
+		// Two stages for 256 threads, each with as many vectors of four elements of x, dx16 and dy.
+		vectors := max(2, ceil(d, 256))
+		c.last().shared = 2 * 256 * vectors * (4*4 + 4*2 + 4*int(c.have(o.DY).size()))
+	}
 	c.beside(nil, o.DGain)
 	c.add("rmsnorm_grad_gain", ceil(d, 32), 1, raw(&a))
 }

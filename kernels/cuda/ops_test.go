@@ -84,7 +84,7 @@ func TestSwiGLU(t *testing.T) {
 
 // TestProductSwiGLU: what is done in one go gives what the operations give one by one.
 func TestProductSwiGLU(t *testing.T) {
-	for i, s := range [][3]int{{1, 8, 8}, {200, 72, 40}, {130, 128, 64}, {515, 264, 200}, {77, 100, 24}} {
+	for i, s := range [][3]int{{1, 8, 8}, {200, 72, 40}, {130, 128, 64}, {515, 264, 200}, {77, 100, 24}, {2600, 520, 520}} {
 		for _, kept := range []bool{false, true} {
 			r := newRig(t, uint64(i))
 			n, f, d := s[0], s[1], s[2]
@@ -115,6 +115,8 @@ func TestAttention(t *testing.T) {
 		{kernels.Heads{Query: 3, KeyValue: 3, Dim: 24}, 2, 130},
 		{kernels.Heads{Query: 4, KeyValue: 2, Dim: 32}, 2, 64},
 		{kernels.Heads{Query: 4, KeyValue: 1, Dim: 64}, 2, 257},
+		{kernels.Heads{Query: 2, KeyValue: 1, Dim: 32}, 2, 300},
+		{kernels.Heads{Query: 2, KeyValue: 2, Dim: 40}, 1, 190},
 		{kernels.Heads{Query: 2, KeyValue: 2, Dim: 96}, 1, 128},
 		{kernels.Heads{Query: 6, KeyValue: 2, Dim: 128}, 1, 200},
 	} {

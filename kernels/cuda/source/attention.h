@@ -73,6 +73,13 @@ struct TileCopy {
       copyAsync16(tileY + place + i * kStep * Tile<Dim>::kPitch, y + i64(i * kStep) * ldy, valid);
     }
   }
+  // startFirst copies from the first matrix only.
+  __device__ __forceinline__ void startFirst(u32 tileX, int ldx, int limit) const {
+    if (kAcross != Tile<Dim>::kPieces && threadIdx.x % kAcross >= Tile<Dim>::kPieces) return;
+#pragma unroll
+    for (int i = 0; i < Rows / kStep; i++)
+      copyAsync16(tileX + place + i * kStep * Tile<Dim>::kPitch, x + i64(i * kStep) * ldx, row + i * kStep < limit);
+  }
   __device__ __forceinline__ void move(i64 byX, i64 byY) { x += byX, y += byY; }
 };
 
@@ -115,6 +122,27 @@ DEVICE void storeRows(const float (&d)[Dim / 8][4], float low, float high, bf16*
       }
     }
   }
+}
+
+// HeadGrad is where one head of one sequence is.
+struct HeadGrad {
+  const bf16 *q, *k, *v, *dy;
+  const float *lse, *delta;
+  int ldk, ldv, ldy;
+};
+
+DEVICE HeadGrad headGrad(const AttentionGradArgs& a, int run, i64 start, int head) {
+  const int ldk = (a.query + a.keyValue) * a.dim, ldv = ldk + a.keyValue * a.dim, ldy = a.query * a.dim;
+  const int keyHead = a.query + head / (a.query / a.keyValue);
+  return {
+      at<bf16>(a.qk, run) + start * ldk + head * a.dim,
+      at<bf16>(a.qk, run) + start * ldk + keyHead * a.dim,
+      at<bf16>(a.qkv, run) + start * ldv + (keyHead + a.keyValue) * a.dim,
+      at<bf16>(a.dy, run) + start * ldy + head * a.dim,
+      at<float>(a.lse, run) + start * a.query + head,
+      at<float>(a.delta, run) + start * a.query + head,
+      ldk, ldv, ldy,
+  };
 }
 
 // packOperand makes a result of 16×16, two of 16×8, the operand a of a product.

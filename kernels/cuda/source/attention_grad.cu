@@ -6,27 +6,6 @@
 // the products there as the next ones take them.
 #include "attention.h"
 
-// HeadGrad is where one head of one sequence is.
-struct HeadGrad {
-  const bf16 *q, *k, *v, *dy;
-  const float *lse, *delta;
-  int ldk, ldv, ldy;
-};
-
-DEVICE HeadGrad headGrad(const AttentionGradArgs& a, int run, i64 start, int head) {
-  const int ldk = (a.query + a.keyValue) * a.dim, ldv = ldk + a.keyValue * a.dim, ldy = a.query * a.dim;
-  const int keyHead = a.query + head / (a.query / a.keyValue);
-  return {
-      at<bf16>(a.qk, run) + start * ldk + head * a.dim,
-      at<bf16>(a.qk, run) + start * ldk + keyHead * a.dim,
-      at<bf16>(a.qkv, run) + start * ldv + (keyHead + a.keyValue) * a.dim,
-      at<bf16>(a.dy, run) + start * ldy + head * a.dim,
-      at<float>(a.lse, run) + start * a.query + head,
-      at<float>(a.delta, run) + start * a.query + head,
-      ldk, ldv, ldy,
-  };
-}
-
 // scores sets s = a·xᵀ and t = b·yᵀ, for Columns rows of the tiles x and y from row on.
 template <int Dim, int Tiles, int Columns>
 DEVICE void scores(float (&s)[Tiles][Columns / 8][4], float (&t)[Tiles][Columns / 8][4], const u32 (&a)[Tiles][Dim / 16][4],

@@ -18,47 +18,51 @@ DEVICE void eachTile(int m, int n, int width, F f) {
 
 template <class T>
 DEVICE void gemmSwiGLU(const GemmSwiGLUArgs& a, const TensorMap* maps) {
-  constexpr int kWidth = T::BN / 2, kEach = kWidth / 64;
+  constexpr int kWidth = T::BN / 2, kParts = T::BM / 64;
+  static_assert(kWidth == 64, "gate and up are a box wide");
   const int run = runOf(a.runs);
   T tile;
   tile.begin();
-  tile.template run<1>(
+  tile.runTurns(
       [&]() INLINE {
         eachTile<T>(a.m, a.f, kWidth, [&](int m0, int n0) INLINE {
           tile.feedPair(Box{maps, m0, 0, run}, Box{maps + 1, n0, 0, run}, Box{maps + 2, n0, 0, run}, a.k);
         });
       },
-      [&]() INLINE {
+      [&](int mine) INLINE {
+        int turn = 1;
         eachTile<T>(a.m, a.f, kWidth, [&](int m0, int n0) INLINE {
+          turn ^= 1;
+          if (turn != mine) return tile.skip(ceilDiv(a.k, 64));
+          tile.turnBegins(mine);
           tile.multiply(a.k);
-          const auto word = [&](int j, int h) INLINE {
-            const float* v = tile.acc[0][j] + 2 * h;
+          tile.turnEnds(mine);
+          const auto word = [&](int i, int j, int h) INLINE {
+            const float* v = tile.acc[i][j] + 2 * h;
             return pack(a.alpha * v[0], a.alpha * v[1]);
           };
           const auto send = [&](int first, int map) INLINE {
             tile.boxesFull();
             if (threadIdx.x % 128 != 0) return;
 #pragma unroll
-            for (int b = 0; b < kEach; b++)
-              writeBox(maps + map, n0 + 64 * b, m0 + threadIdx.x / 128 * 64, run, tile.box(first + b));
+            for (int i = 0; i < kParts; i++) writeBox(maps + map, n0, m0 + 64 * i, run, tile.box(first + i));
             bulkCommit();
           };
           tile.template boxesFree<0>();
 #pragma unroll
-          for (int b = 0; b < kEach; b++)
-            tile.fillBox(b, [&](int j, int h) INLINE {
-              const u32 gate = word(8 * b + j, h), up = word(kWidth / 8 + 8 * b + j, h);
+          for (int i = 0; i < kParts; i++)
+            tile.fillBox(i, [&](int j, int h) INLINE {
+              const u32 gate = word(i, j, h), up = word(i, kWidth / 8 + j, h);
               return pack(gated(lowHalf(gate), lowHalf(up)), gated(highHalf(gate), highHalf(up)));
             });
           send(0, 3);
           if (!a.kept) return;
 #pragma unroll
-          for (int b = 0; b < kEach; b++) tile.fillBox(kEach + b, [&](int j, int h) INLINE { return word(8 * b + j, h); });
-          send(kEach, 4);
+          for (int i = 0; i < kParts; i++) tile.fillBox(kParts + i, [&](int j, int h) INLINE { return word(i, j, h); });
+          send(kParts, 4);
           tile.template boxesFree<1>();
 #pragma unroll
-          for (int b = 0; b < kEach; b++)
-            tile.fillBox(b, [&](int j, int h) INLINE { return word(kWidth / 8 + 8 * b + j, h); });
+          for (int i = 0; i < kParts; i++) tile.fillBox(i, [&](int j, int h) INLINE { return word(i, kWidth / 8 + j, h); });
           send(0, 5);
         });
       });
@@ -113,12 +117,13 @@ DEVICE void gemmSwiGLUGrad(const GemmSwiGLUGradArgs& a, const TensorMap* maps) {
 }  // namespace
 
 // f and k are multiples of 8, everything is 16-byte aligned in every run.
-// launch: grid (blocks, 1, runs) block 384 shared 214016 (3 stages); blocks as in
-// gemm_sm90.cu, with ceil(m/128)·ceil(f/128) tiles of which a multiprocessor holds one
+// launch: grid (blocks, 1, runs) block 384 shared 230400 (5 stages); blocks as in
+// gemm_sm90.cu, with ceil(m/128)·ceil(f/64) tiles of which a multiprocessor holds two
 extern "C" __global__ void __launch_bounds__(384, 1) gemm_swiglu_sm90(GemmSwiGLUArgs a) {
-  gemmSwiGLU<HopperTile<2, 1, 256, true, true, 4>>(a, PARAMETER_MAPS(gemm_swiglu_sm90));
+  gemmSwiGLU<HopperTile<1, 2, 128, true, true, 4, false, 2>>(a, PARAMETER_MAPS(gemm_swiglu_sm90));
 }
-// launch: grid (blocks, 1, runs) block 256 shared 99328 (3 stages); the same with two
+// launch: grid (blocks, 1, runs) block 256 shared 99328 (3 stages); ceil(m/128)·ceil(f/128)
+// tiles of which a multiprocessor holds two. One block of two turns was slower here.
 extern "C" __global__ void __launch_bounds__(256, 2) gemm_swiglu_grad_sm90(GemmSwiGLUGradArgs a) {
   gemmSwiGLUGrad<HopperTile<1, 2, 128, true, false, 0>>(a, PARAMETER_MAPS(gemm_swiglu_grad_sm90));
 }

@@ -104,6 +104,16 @@ DEVICE void wgmmaWait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(n) : "memory");
 }
 
+// wgmmaResults keeps uses of a product's results behind the wait for it: the compiler does not
+// know that they come later than the instruction.
+template <int N>
+DEVICE void wgmmaResults(float (&d)[N][4]) {
+#pragma unroll
+  for (int j = 0; j < N; j++)
+#pragma unroll
+    for (int e = 0; e < 4; e++) asm volatile("" : "+f"(d[j][e])::"memory");
+}
+
 // wgmmaOperand describes boxes of 64 rows of 128 bytes, chunk c of row r at c^(r%8), one
 // after another. The rows run along the outer axis, k along a row (InnerContiguous: a
 // step of 16 in k is 32 bytes), or the other way round (16 rows, 2048 bytes).
@@ -114,33 +124,45 @@ DEVICE u64 wgmmaOperand(u32 address, int step) {
   return (address & 0x3ffff) >> 4 | boxes << 16 | eightRows << 32 | swizzle128 << 62;
 }
 
-// wgmma: d += a·b for a 64×16 a and a 16×N b. Warp w of the warpgroup holds rows 16w …
-// 16w+15: with g = lane/4, t = lane%4, d[j][0], d[j][1] are row g, columns 8j+2t, 8j+2t+1;
-// d[j][2], d[j][3] row g+8.
+// wgmma: d += a·b for a 64×16 a and a 16×N b, or d = a·b unless Add. Warp w of the warpgroup
+// holds rows 16w … 16w+15: with g = lane/4, t = lane%4, d[j][0], d[j][1] are row g, columns
+// 8j+2t, 8j+2t+1; d[j][2], d[j][3] row g+8. wgmmaRows has a in registers, as mma16816 takes
+// the rows of each warp.
 #define ETA_D1(j) "+f"(d[j][0]), "+f"(d[j][1]), "+f"(d[j][2]), "+f"(d[j][3])
-#define ETA_D8(j) \
-  ETA_D1(j), ETA_D1(j + 1), ETA_D1(j + 2), ETA_D1(j + 3), ETA_D1(j + 4), ETA_D1(j + 5), ETA_D1(j + 6), ETA_D1(j + 7)
+#define ETA_D4(j) ETA_D1(j), ETA_D1(j + 1), ETA_D1(j + 2), ETA_D1(j + 3)
+#define ETA_D8(j) ETA_D4(j), ETA_D4(j + 4)
 #define ETA_R10(t) "%" #t "0,%" #t "1,%" #t "2,%" #t "3,%" #t "4,%" #t "5,%" #t "6,%" #t "7,%" #t "8,%" #t "9,"
 #define ETA_R10_0 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,"
-#define ETA_WGMMA(N, registers, a, b, ta, tb, outputs)                                                            \
-  template <int TransA, int TransB>                                                                              \
+#define ETA_WGMMA(N, registers, a, b, ta, tb, add, outputs)                                                            \
+  template <int TransA, int TransB, int Add = 1>                                                                 \
   DEVICE void wgmma(float (&d)[N / 8][4], u64 a_, u64 b_) {                                                      \
-    asm volatile("{\n .reg .pred p;\n setp.ne.b32 p, 1, 0;\n wgmma.mma_async.sync.aligned.m64n" #N               \
+    asm volatile("{\n .reg .pred p;\n setp.ne.b32 p, " add ", 0;\n wgmma.mma_async.sync.aligned.m64n" #N         \
                  "k16.f32.bf16.bf16 {" registers "}, " a ", " b ", p, 1, 1, " ta ", " tb ";\n}"                  \
-                 : outputs : "l"(a_), "l"(b_), "n"(TransA), "n"(TransB));                                        \
+                 : outputs : "l"(a_), "l"(b_), "n"(TransA), "n"(TransB), "n"(Add));                              \
+  }
+#define ETA_WGMMA_ROWS(N, registers, a, b, tb, add, outputs)                                                     \
+  template <int TransB, int Add = 1>                                                                             \
+  DEVICE void wgmmaRows(float (&d)[N / 8][4], const u32 (&a_)[4], u64 b_) {                                      \
+    asm volatile("{\n .reg .pred p;\n setp.ne.b32 p, " add ", 0;\n wgmma.mma_async.sync.aligned.m64n" #N         \
+                 "k16.f32.bf16.bf16 {" registers "}, {" a "}, " b ", p, 1, 1, " tb ";\n}"                       \
+                 : outputs : "r"(a_[0]), "r"(a_[1]), "r"(a_[2]), "r"(a_[3]), "l"(b_), "n"(TransB), "n"(Add));    \
   }
 #define ETA_COMMA ,
 #define ETA_R60 ETA_R10_0 ETA_R10(1) ETA_R10(2) ETA_R10(3) ETA_R10(4) ETA_R10(5)
-ETA_WGMMA(64, ETA_R10_0 ETA_R10(1) ETA_R10(2) "%30,%31", "%32", "%33", "%34", "%35", ETA_D8(0))
-ETA_WGMMA(128, ETA_R60 "%60,%61,%62,%63", "%64", "%65", "%66", "%67", ETA_D8(0) ETA_COMMA ETA_D8(8))
+ETA_WGMMA(64, ETA_R10_0 ETA_R10(1) ETA_R10(2) "%30,%31", "%32", "%33", "%34", "%35", "%36", ETA_D8(0))
+ETA_WGMMA(128, ETA_R60 "%60,%61,%62,%63", "%64", "%65", "%66", "%67", "%68", ETA_D8(0) ETA_COMMA ETA_D8(8))
 ETA_WGMMA(256,
           ETA_R60 ETA_R10(6) ETA_R10(7) ETA_R10(8) ETA_R10(9) ETA_R10(10) ETA_R10(11)
           "%120,%121,%122,%123,%124,%125,%126,%127",
-          "%128", "%129", "%130", "%131", ETA_D8(0) ETA_COMMA ETA_D8(8) ETA_COMMA ETA_D8(16) ETA_COMMA ETA_D8(24))
+          "%128", "%129", "%130", "%131", "%132", ETA_D8(0) ETA_COMMA ETA_D8(8) ETA_COMMA ETA_D8(16) ETA_COMMA ETA_D8(24))
+ETA_WGMMA_ROWS(32, ETA_R10_0 "%10,%11,%12,%13,%14,%15", "%16,%17,%18,%19", "%20", "%21", "%22", ETA_D4(0))
+ETA_WGMMA_ROWS(64, ETA_R10_0 ETA_R10(1) ETA_R10(2) "%30,%31", "%32,%33,%34,%35", "%36", "%37", "%38", ETA_D8(0))
 #undef ETA_R60
+#undef ETA_WGMMA_ROWS
 #undef ETA_WGMMA
 #undef ETA_COMMA
 #undef ETA_R10_0
 #undef ETA_R10
 #undef ETA_D8
+#undef ETA_D4
 #undef ETA_D1

@@ -17,7 +17,8 @@ struct Box {
 };
 
 // HopperTile is a block's BM×BN of the result, one after another. Each of its Groups
-// warpgroups computes MI·64 rows. AK and BK: k is the contiguous axis of A, of B. Ragged:
+// warpgroups computes MI·64 rows. With two Turns a block has two times as many, which take
+// tiles by turns: some store while the others multiply. AK and BK: k is the contiguous axis of A, of B. Ragged:
 // k ends where the tensors go on, so the elements after it are cleared (neither AK nor BK).
 //
 // Shared memory: two barriers for each of up to 64 stages; where results are brought
@@ -25,15 +26,16 @@ struct Box {
 // and as many stages as there is room for.
 constexpr int kLines = -1;
 
-template <int Groups, int MI, int BN_, bool AK, bool BK, int Boxes, bool Ragged = false>
+template <int Groups, int MI, int BN_, bool AK, bool BK, int Boxes, bool Ragged = false, int Turns = 1>
 struct HopperTile {
+  static_assert(Groups * Turns <= 2, "there are registers for two");
   static constexpr int BM = Groups * MI * 64, BN = BN_;
   static constexpr u32 kStageA = BM * 128, kStage = (BM + BN) * 128;
   // A warp's buffers, each for eight rows of 256 bytes.
   static constexpr int kPitch = 256 + 16, kBuffer = 8 * kPitch, kBuffers = Groups;
   static constexpr u32 kEmpty = 512, kRows = 1024;
   static constexpr u32 kStages =
-      (kRows + Groups * (Boxes == kLines ? 4 * kBuffers * kBuffer : Boxes * kBox) + 1023) / 1024 * 1024;
+      (kRows + Groups * Turns * (Boxes == kLines ? 4 * kBuffers * kBuffer : Boxes * kBox) + 1023) / 1024 * 1024;
 
   u32 shared;
   int stages, stage, parity;
@@ -69,6 +71,27 @@ struct HopperTile {
       work();
       bulkRead<0>();
     }
+  }
+  // runTurns is run with Turns of two: work gets its turn, and has to skip the other's stages.
+  // It waits with turnBegins until the other has taken all of the tile before, for else a
+  // barrier of a stage could be two phases behind, which looks the same; turnEnds says so.
+  template <class Feed, class Work>
+  METHOD void runTurns(Feed feed, Work work) {
+    static_assert(Groups == 1 && Turns == 2, "a warpgroup a turn");
+    if (warp() >= 8) {
+      giveRegisters<24>();
+      if (warp() == 8) feed();
+    } else {
+      takeRegisters<240>();
+      if (warp() >= 4) turnEnds(1);
+      work(threadIdx.x / 128);
+      bulkRead<0>();
+    }
+  }
+  static METHOD void turnBegins(int mine) { asm volatile("bar.sync %0, 256;" ::"r"(3 + mine) : "memory"); }
+  static METHOD void turnEnds(int mine) { asm volatile("bar.arrive %0, 256;" ::"r"(4 - mine) : "memory"); }
+  METHOD void skip(int count) {
+    for (stage += count; stage >= stages; stage -= stages) parity ^= 1;
   }
   METHOD void next() {
     if (++stage == stages) stage = 0, parity ^= 1;
@@ -155,7 +178,7 @@ struct HopperTile {
       for (int j = 0; j < BN / 8; j++)
 #pragma unroll
         for (int e = 0; e < 4; e++) acc[i][j][e] = 0;
-    const u32 rows = threadIdx.x / 128 * MI * kBox;
+    const u32 rows = Groups == 1 ? 0 : threadIdx.x / 128 * MI * kBox;
     u32 previous = 0;
     for (int k = 0; k < count; k += 64) {
       barrierWait(shared + 8 * stage, parity);
@@ -175,13 +198,8 @@ struct HopperTile {
     }
     wgmmaWait<0>();
     if (count > 0 && lane() == 0) barrierArrive(previous);
-    // No use of the results may move before the wait.
 #pragma unroll
-    for (int i = 0; i < MI; i++)
-#pragma unroll
-      for (int j = 0; j < BN / 8; j++)
-#pragma unroll
-        for (int e = 0; e < 4; e++) asm volatile("" : "+f"(acc[i][j][e])::"memory");
+    for (int i = 0; i < MI; i++) wgmmaResults(acc[i]);
   }
 
   // clearAfter zeroes the rows of a stage from the given one on, in all that this thread's

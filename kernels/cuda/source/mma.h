@@ -41,6 +41,10 @@ DEVICE void copyAsyncPart(u32 target, const void* source, int bytes) {
 DEVICE void copyAsync16(u32 target, const void* source, bool valid) {
   copyAsyncPart(target, source, valid ? 16 : 0);
 }
+// copyAsync8 copies 8 bytes through the L1 cache, or writes zeros unless valid.
+DEVICE void copyAsync8(u32 target, const void* source, bool valid) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(target), "l"(source), "r"(valid ? 8 : 0) : "memory");
+}
 // copyAsyncCommit closes a group of copies; copyAsyncWait<n> waits until at most the n
 // latest groups of this thread are under way.
 DEVICE void copyAsyncCommit() { asm volatile("cp.async.commit_group;" ::: "memory"); }

@@ -1,6 +1,6 @@
 // RMSNorm with its residual, and the gradient. A row lies in the registers of 8 to 64
 // lanes; the suffix of a kernel is the most columns that it takes, in multiples of 4.
-#include "device.h"
+#include "mma.h"
 
 namespace {
 
@@ -85,13 +85,35 @@ DEVICE float rowSum(float x, float (&shared)[kGradThreads / 32]) {
   return shared[warp() & ~1] + shared[warp() | 1];
 }
 
+extern __shared__ __attribute__((aligned(16))) unsigned char gradRows[];
+
+// copyRow starts a copy of four elements, or of zeros.
+DEVICE void copyRow(f32x4* to, const float* from, bool valid) { copyAsync16(sharedAddress(to), from, valid); }
+DEVICE void copyRow(u32x2* to, const bf16* from, bool valid) { copyAsync8(sharedAddress(to), from, valid); }
+DEVICE f32x4 unpackRow(f32x4 x) { return x; }
+DEVICE f32x4 unpackRow(u32x2 x) { return unpack4(x); }
+template <class T>
+struct RowVector { typedef f32x4 type; };
+template <>
+struct RowVector<bf16> { typedef u32x2 type; };
+
+// GradStage is what a block reads of its rows at once: each thread copies what it needs
+// itself, while it works on the stage before.
+template <int Vecs, class T>
+struct GradStage {
+  f32x4 x[Vecs][kGradThreads];
+  u32x2 dx[Vecs][kGradThreads];
+  typename RowVector<T>::type dy[Vecs][kGradThreads];
+};
+
 // The gradient. A block goes through rows a grid apart and keeps its part of the gain's
-// gradient in registers.
+// gradient in registers. Shared memory: two stages.
 template <int Lanes, int Vecs, class T>
 DEVICE void rmsnormGrad(const RMSNormGradArgs& a) {
   constexpr int kRows = kGradThreads / Lanes, kWidth = Lanes * Vecs * 4;
   __shared__ float parts[kRows][kWidth], dots[2][kGradThreads / 32];
-  int run = runOf(a.runs), l = threadIdx.x % Lanes, group = threadIdx.x / Lanes, d = a.d;
+  auto stages = reinterpret_cast<GradStage<Vecs, T>*>(gradRows);
+  int run = runOf(a.runs), me = threadIdx.x, l = me % Lanes, group = me / Lanes, d = a.d;
   const float *gain = at<float>(a.gain, run), *rstd = at<float>(a.rstd, run), *x = at<float>(a.x, run);
   const T* dy = at<T>(a.dy, run);
   float* dx = at<float>(a.dx, run);
@@ -99,22 +121,44 @@ DEVICE void rmsnormGrad(const RMSNormGradArgs& a) {
   f32x4 dg[Vecs];
 #pragma unroll
   for (int v = 0; v < Vecs; v++) dg[v] = 0;
+  float next = 0;  // rstd of the next row
+  const auto copy = [&](int base, int odd) INLINE {
+    if (base < a.n) {
+      int row = base + group;
+      bool live = row < a.n;
+      if (!live) row = a.n - 1;
+      i64 from = i64(row) * d;
+      next = ld(rstd + row);
+#pragma unroll
+      for (int v = 0; v < Vecs; v++) {
+        int c = (v * Lanes + l) * 4;
+        bool in = live && c < d;
+        i64 place = from + (in ? c : 0);
+        copyRow(&stages[odd].x[v][me], x + place, in);
+        copyRow(&stages[odd].dy[v][me], dy + place, in);
+        if (a.add && !dx) copyRow(&stages[odd].dx[v][me], dx16 + place, in);
+      }
+    }
+    copyAsyncCommit();
+  };
+  copy(blockIdx.x * kRows, 0);
   int odd = 0;
   for (int base = blockIdx.x * kRows; base < a.n; base += a.blocks * kRows, odd ^= 1) {
     int row = base + group;
     bool live = row < a.n;
     i64 from = i64(live ? row : a.n - 1) * d;
+    float r = live ? next : 0, dot = 0;
+    copy(base + a.blocks * kRows, odd ^ 1);
+    copyAsyncWait<1>();
     f32x4 h[Vecs], t[Vecs], old[Vecs];
 #pragma unroll
     for (int v = 0; v < Vecs; v++) {
       int c = (v * Lanes + l) * 4;
-      bool in = live && c < d;
-      h[v] = load4(x + from, c, in);
-      t[v] = load4(dy + from, c, in);
+      h[v] = stages[odd].x[v][me];
+      t[v] = unpackRow(stages[odd].dy[v][me]);
       old[v] = 0;
-      if (a.add) old[v] = dx ? load4(dx + from, c, in) : load4(dx16 + from, c, in);
+      if (a.add) old[v] = dx ? load4(dx + from, c, live && c < d) : unpack4(stages[odd].dx[v][me]);
     }
-    float r = live ? ld(rstd + row) : 0, dot = 0;
 #pragma unroll
     for (int v = 0; v < Vecs; v++) {
       int c = (v * Lanes + l) * 4;
@@ -192,7 +236,7 @@ DEVICE void rmsnormGradAny(const RMSNormGradArgs& a) {
   NORM(type, T, 64, 8, 2, 8, 2, 3)                                                                      \
   NORM(type, T, 128, 16, 2, 16, 2, 3)                                                                   \
   NORM(type, T, 256, 32, 2, 32, 2, 3)                                                                   \
-  NORM(type, T, 512, 32, 4, 32, 4, 2)                                                                   \
+  NORM(type, T, 512, 32, 4, 64, 2, 3)                                                                   \
   NORM(type, T, 768, 32, 6, 64, 3, 2)                                                                   \
   NORM(type, T, 1024, 32, 8, 64, 4, 2)                                                                  \
   extern "C" __global__ void __launch_bounds__(kGradThreads) rmsnorm_##type##_any(RMSNormArgs a) {      \
@@ -212,7 +256,7 @@ DEVICE void rmsnormGradAny(const RMSNormGradArgs& a) {
 // rmsnorm_{f,h}_any, for other d:
 // launch: grid (n, 1, runs) block 256 shared 0
 // rmsnorm_grad_{f,h}_{64,…,1024,any}:
-// launch: grid (blocks, 1, runs) block 256 shared 0
+// launch: grid (blocks, 1, runs) block 256 shared two of GradStage, 0 for any
 NORMS(f, float)
 NORMS(h, bf16)
 
