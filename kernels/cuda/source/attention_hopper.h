@@ -41,52 +41,6 @@ DEVICE void packRows(u32 (&p)[4][4], const float (&s)[8][4]) {
   for (int n = 0; n < 4; n++) packOperand(p[n], s[2 * n], s[2 * n + 1]);
 }
 
-// Softmax of the lane's rows, lane/4 and lane/4+8 of its warp's: largest is the largest logit
-// so far and top that to which sums and results are relative, in base 2.
-struct Softmax {
-  float top[2] = {-__builtin_inff(), -__builtin_inff()}, largest[2] = {-__builtin_inff(), -__builtin_inff()};
-  float sum[2] = {0, 0};  // of this lane's columns
-
-  // exponentials turns scores into exponentials relative to top. Results are rescaled only
-  // once one would exceed 2⁸: below, nothing overflows, and bfloat16 is as exact as below 1.
-  // Every query sees key 0, in the first block, so top is finite.
-  template <int Dim>
-  __device__ __forceinline__ void exponentials(float (&s)[8][4], float (&o)[Dim / 8][4], float scale) {
-    bool grows = false;
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-      float x = s[0][2 * h];
-#pragma unroll
-      for (int j = 0; j < 8; j++) x = max(x, max(s[j][2 * h], s[j][2 * h + 1]));
-      x = scale * warpMax<4>(x);
-      largest[h] = max(largest[h], x);
-      grows |= x > top[h] + 8;
-    }
-    if (ballot(grows)) {
-#pragma unroll
-      for (int h = 0; h < 2; h++) {
-        const float factor = ex2(top[h] - largest[h]);
-        top[h] = largest[h];
-        sum[h] *= factor;
-#pragma unroll
-        for (int j = 0; j < Dim / 8; j++) o[j][2 * h] *= factor, o[j][2 * h + 1] *= factor;
-      }
-    }
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-      float part = 0;
-#pragma unroll
-      for (int j = 0; j < 8; j++)
-#pragma unroll
-        for (int i = 2 * h; i < 2 * h + 2; i++) {
-          s[j][i] = ex2(fmaf(s[j][i], scale, -top[h]));
-          part += s[j][i];
-        }
-      sum[h] += part;
-    }
-  }
-};
-
 // tilesReady waits for the copies of all threads and shows them to wgmma.
 DEVICE void tilesReady() {
   copyAsyncWait<0>();

@@ -133,7 +133,7 @@ DEVICE u64 wgmmaOperand(u32 address, int step) {
 #define ETA_D8(j) ETA_D4(j), ETA_D4(j + 4)
 #define ETA_R10(t) "%" #t "0,%" #t "1,%" #t "2,%" #t "3,%" #t "4,%" #t "5,%" #t "6,%" #t "7,%" #t "8,%" #t "9,"
 #define ETA_R10_0 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,"
-#define ETA_WGMMA(N, registers, a, b, ta, tb, add, outputs)                                                            \
+#define ETA_WGMMA(N, registers, a, b, ta, tb, add, outputs)                                                      \
   template <int TransA, int TransB, int Add = 1>                                                                 \
   DEVICE void wgmma(float (&d)[N / 8][4], u64 a_, u64 b_) {                                                      \
     asm volatile("{\n .reg .pred p;\n setp.ne.b32 p, " add ", 0;\n wgmma.mma_async.sync.aligned.m64n" #N         \
@@ -144,7 +144,7 @@ DEVICE u64 wgmmaOperand(u32 address, int step) {
   template <int TransB, int Add = 1>                                                                             \
   DEVICE void wgmmaRows(float (&d)[N / 8][4], const u32 (&a_)[4], u64 b_) {                                      \
     asm volatile("{\n .reg .pred p;\n setp.ne.b32 p, " add ", 0;\n wgmma.mma_async.sync.aligned.m64n" #N         \
-                 "k16.f32.bf16.bf16 {" registers "}, {" a "}, " b ", p, 1, 1, " tb ";\n}"                       \
+                 "k16.f32.bf16.bf16 {" registers "}, {" a "}, " b ", p, 1, 1, " tb ";\n}"                        \
                  : outputs : "r"(a_[0]), "r"(a_[1]), "r"(a_[2]), "r"(a_[3]), "l"(b_), "n"(TransB), "n"(Add));    \
   }
 #define ETA_COMMA ,
