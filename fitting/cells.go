@@ -109,26 +109,32 @@ func (s *CurveSet) group(runs []Run) []cell {
 	return cells
 }
 
+// seeded is a run of a cell before those of several seeds become one point.
+type seeded struct {
+	Point
+	seed float64
+}
+
 // curve applies the rules for excluded and diverged runs and the batch rule, and
 // leaves the points that a fit may use.
 func (c *cell) curve(runs []Run, o CurveOptions) Curve {
 	out := Curve{Key: c.key, Runs: len(c.runs)}
 	flops := make([]float64, 0, len(c.runs))
-	points := make([]Point, 0, len(c.runs))
+	points := make([]seeded, 0, len(c.runs))
 	for _, i := range c.runs {
 		r := &runs[i]
 		if f := trainingFLOPs(r.C, r.N, r.D); known(f) {
 			flops = append(flops, f)
 		}
-		p := Point{LR: r.LR, Loss: r.Loss, B: r.B, Row: r.Row}
+		p := Point{LR: r.LR, Loss: r.Loss, B: r.B, Row: r.Row, Seeds: 1}
 		if o.Exclude[r.Row] {
 			out.Excluded = append(out.Excluded, p)
 			continue
 		}
-		points = append(points, p)
+		points = append(points, seeded{p, r.Seed})
 	}
 	out.C = median(flops)
-	slices.SortFunc(points, comparePoints)
+	slices.SortFunc(points, func(a, b seeded) int { return comparePoints(a.Point, b.Point) })
 	slices.SortFunc(out.Excluded, comparePoints)
 
 	isDiverged, judged := o.Diverged.judge(points)
@@ -137,8 +143,8 @@ func (c *cell) curve(runs []Run, o CurveOptions) Curve {
 	}
 	kept := points[:0]
 	for _, p := range points {
-		if isDiverged(p) {
-			out.Diverged = append(out.Diverged, p)
+		if isDiverged(p.Point) {
+			out.Diverged = append(out.Diverged, p.Point)
 		} else {
 			kept = append(kept, p)
 		}
@@ -166,7 +172,7 @@ func comparePoints(a, b Point) int {
 // judge returns the test for a diverged run of one cell. judged is false when the
 // automatic rule cannot be applied because a loss is not positive: a ratio to the
 // lowest loss means nothing there.
-func (d DivergedRule) judge(points []Point) (isDiverged func(Point) bool, judged bool) {
+func (d DivergedRule) judge(points []seeded) (isDiverged func(Point) bool, judged bool) {
 	nonFinite := func(p Point) bool { return !finite(p.Loss) }
 	if d.Keep {
 		return nonFinite, true
@@ -183,7 +189,7 @@ func (d DivergedRule) judge(points []Point) (isDiverged func(Point) bool, judged
 			return nonFinite, false
 		}
 		if p.Loss < low.Loss { // points ascend in η: the lowest η wins a tie
-			low = p
+			low = p.Point
 		}
 	}
 	return func(p Point) bool {
@@ -191,25 +197,57 @@ func (d DivergedRule) judge(points []Point) (isDiverged func(Point) bool, judged
 	}, true
 }
 
-// envelope keeps the lowest loss of each learning rate. Rates closer than the
-// tolerance are roundings of one; merged counts those that went into another.
-// points ascend.
-func envelope(points []Point, tolerance float64) (env []Point, merged int) {
+// envelope keeps one loss of each learning rate. Rates closer than the tolerance are
+// roundings of one; merged counts those that went into another. points ascend, and are
+// put into another order.
+func envelope(points []seeded, tolerance float64) (env []Point, merged int) {
 	for i := 0; i < len(points); {
-		first, best := points[i].LR, points[i]
+		from, first := i, points[i].LR
 		distinct, last := 1, first
 		for i++; i < len(points) && points[i].LR <= first*(1+tolerance); i++ {
 			if points[i].LR != last {
 				distinct, last = distinct+1, points[i].LR
 			}
-			if points[i].Loss < best.Loss {
-				best = points[i]
-			}
 		}
 		merged += distinct - 1
-		env = append(env, best)
+		env = append(env, lowest(points[from:i]))
 	}
 	return env, merged
+}
+
+// lowest is the batch size with the lowest loss of one learning rate, where the loss of a
+// batch size is the mean over its seeds, and that of a seed its lowest: what else differs
+// was tuned, a seed is not.
+func lowest(points []seeded) Point {
+	if len(points) == 1 {
+		return points[0].Point
+	}
+	slices.SortFunc(points, func(a, b seeded) int {
+		return cmp.Or(cmp.Compare(a.B, b.B), cmp.Compare(a.seed, b.seed), cmp.Compare(a.Loss, b.Loss), cmp.Compare(a.LR, b.LR), cmp.Compare(a.Row, b.Row))
+	})
+	same := func(a, b float64) bool { return cmp.Compare(a, b) == 0 }
+	best := Point{Loss: math.Inf(1)}
+	for i := 0; i < len(points); {
+		p, sum := points[i].Point, 0.0
+		p.Seeds = 0
+		for b := p.B; i < len(points) && same(points[i].B, b); i++ {
+			if p.Seeds > 0 && same(points[i].seed, points[i-1].seed) {
+				continue
+			}
+			p.Seeds++
+			sum += points[i].Loss
+			if points[i].Loss < p.Loss {
+				p.LR, p.Loss, p.Row = points[i].LR, points[i].Loss, points[i].Row
+			}
+		}
+		if p.Seeds > 1 {
+			p.Loss = sum / float64(p.Seeds)
+		}
+		if best.Seeds == 0 || cmp.Or(cmp.Compare(p.Loss, best.Loss), cmp.Compare(p.LR, best.LR), cmp.Compare(p.Row, best.Row)) < 0 {
+			best = p
+		}
+	}
+	return best
 }
 
 // trainingFLOPs is c where it is given, else 6·N·D; NaN when neither is known.

@@ -14,6 +14,7 @@ type Run struct {
 	LR      float64 // peak learning rate η, as written
 	Loss    float64 // final loss; non-finite: diverged
 	Extra   string  // canonical text of any further key columns ("seed=1 opt=adamw"); "" for none
+	Seed    float64 // runs of one cell, η and batch with several seeds count with their mean
 	Row     int     // row in the table it came from, from 0
 }
 
@@ -65,7 +66,8 @@ type BatchRule struct {
 type BatchKind int
 
 const (
-	// BatchTuned takes at each η the lowest loss over all batch sizes.
+	// BatchTuned takes at each η the lowest loss over all batch sizes, each the mean of its
+	// seeds.
 	BatchTuned BatchKind = iota
 	// BatchFixed keeps only the runs at one batch size, to within 1%.
 	BatchFixed
@@ -139,7 +141,8 @@ const (
 type Point struct {
 	LR, Loss float64
 	B        float64 // batch of the run that gave Loss; NaN if unknown
-	Row      int     // Run.Row of that run
+	Row      int     // Run.Row of that run, of several seeds the lowest
+	Seeds    int     // seeds whose mean Loss is; 1 for a single run
 	InWindow bool
 }
 

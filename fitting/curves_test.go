@@ -448,3 +448,53 @@ func TestCurvesInvariance(t *testing.T) {
 		}
 	})
 }
+
+// TestSeeds: what differs in the seed alone counts with its mean, what differs otherwise with
+// the lowest, in whatever order the runs come.
+func TestSeeds(t *testing.T) {
+	var runs []Run
+	add := func(lr, b, seed, loss float64) {
+		runs = append(runs, Run{LR: lr, B: b, C: math.NaN(), Seed: seed, Loss: loss, Row: len(runs)})
+	}
+	add(1e-3, 8, 0, 3.0)
+	add(1e-3, 8, 1, 3.4) // mean 3.2
+	add(1e-3, 16, 0, 3.1)
+	add(1e-3, 16, 1, 3.1) // mean 3.1: lower, though no run is the lowest
+	add(2e-3, 8, 0, 2.9)
+	add(2e-3, 8, 0, 2.7) // the same seed: something else was tuned
+	add(2e-3, 8, 1, 2.5)
+	add(4e-3, 8, 0, 3.0)
+	add(8e-3, 8, 1, 3.3)
+	want := []Point{
+		{LR: 1e-3, Loss: 3.1, B: 16, Row: 2, Seeds: 2},
+		{LR: 2e-3, Loss: 2.6, B: 8, Row: 6, Seeds: 2},
+		{LR: 4e-3, Loss: 3.0, B: 8, Row: 7, Seeds: 1},
+		{LR: 8e-3, Loss: 3.3, B: 8, Row: 8, Seeds: 1},
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 20 {
+		rng.Shuffle(len(runs), func(i, j int) { runs[i], runs[j] = runs[j], runs[i] })
+		set, err := Curves(runs, CurveOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := set.Curves[0].Points
+		if len(got) != len(want) {
+			t.Fatalf("%d points, want %d: %v", len(got), len(want), got)
+		}
+		for i, p := range got {
+			w := want[i]
+			if p.LR != w.LR || math.Abs(p.Loss-w.Loss) > 1e-12 || p.B != w.B || p.Row != w.Row || p.Seeds != w.Seeds {
+				t.Errorf("point %d is %+v, want %+v", i, p, w)
+			}
+		}
+	}
+	// Without the run that its seed shares, a mean is that of the others.
+	set, err := Curves(runs, CurveOptions{Exclude: map[int]bool{6: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := set.Curves[0].Points[1]; p.Loss != 2.7 || p.Seeds != 1 || p.Row != 5 {
+		t.Errorf("with one seed taken out the point is %+v", p)
+	}
+}

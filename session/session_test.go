@@ -2,8 +2,10 @@ package session
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -94,6 +96,33 @@ func TestAnswersTheQuestion(t *testing.T) {
 	p := cell(t, s, "target").Value.(Prediction)
 	if want := 1e-3 * 0.25 * 2; p.LR < want*0.9999 || p.LR > want*1.0001 {
 		t.Errorf("η* = %v, the sweep was made for %v", p.LR, want)
+	}
+}
+
+// TestSeedsAreAveraged: a column named seed makes runs repeats of each other, unless by= makes
+// cells of it.
+func TestSeedsAreAveraged(t *testing.T) {
+	dir := t.TempDir()
+	text := "N,D,lr,loss,seed\n"
+	for _, r := range []string{"1e-3,3.1,0", "1e-3,3.3,1", "2e-3,3.0,0", "2e-3,3.0,1", "4e-3,3.2,1"} {
+		text += "1e8,2e9," + r + "\n"
+	}
+	if err := os.WriteFile(filepath.Join(dir, "seeds.csv"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := New("```eta\nruns = load \"seeds.csv\"\nmean = curves runs by=N\neach = curves runs by=N,seed\n```\n", dir)
+	t.Cleanup(func() { _ = s.Close() })
+	settle(t, s)
+	mean := cell(t, s, "mean")
+	if mean.Err != nil || !slices.Contains(mean.Notes, "at each learning rate the mean over 2 seeds counts, at 1 over 1") {
+		t.Errorf("%v, %q", mean.Err, mean.Notes)
+	}
+	if p := mean.Value.(Curves).Curves[0].Points[0]; math.Abs(p.Loss-3.2) > 1e-12 || p.Seeds != 2 || p.Row != 0 {
+		t.Errorf("the point of two seeds is %+v", p)
+	}
+	each := cell(t, s, "each")
+	if cs := each.Value.(Curves).Curves; len(cs) != 2 || cs[0].Points[0].Loss != 3.1 || strings.Contains(strings.Join(each.Notes, " "), "seeds counts") {
+		t.Errorf("%d cells, %q", len(cs), each.Notes)
 	}
 }
 

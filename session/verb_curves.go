@@ -17,7 +17,7 @@ func curvesVerb() *Verb {
 		Name:    "curves",
 		Summary: "loss against ln η for each cell of a sweep, with its optimum η*",
 		Doc: "Groups the runs into cells of equal by=, fits the loss against ln η around the lowest point of each, and reports the vertex η* with its " +
-			"standard error. A minimum at the edge of the learning-rate grid gives a bound, not an estimate. Diverged runs are set apart and counted.\n" +
+			"standard error. Runs with several seeds count with the mean of their losses. A minimum at the edge of the learning-rate grid gives a bound, not an estimate. Diverged runs are set apart and counted.\n" +
 			"A wide window is biased, because the loss rises faster above η* than below; the default is local, and predictions include the spread over windows.",
 		Example: `curves = curves runs by=N,D form=quadratic window=2 batch=tuned`,
 		Result:  "curves",
@@ -238,6 +238,10 @@ func sweepRuns(t *table.Table, extra []*table.Column) (runs []fitting.Run, blank
 		}
 		return col.Value
 	}
+	seed := func(int) float64 { return 0 }
+	if col := t.Column("seed"); col != nil && !slices.Contains(extra, col) {
+		seed = col.Value
+	}
 	n, d, b, f, lr, loss := value(table.RoleN), value(table.RoleD), value(table.RoleBatch), value(table.RoleFLOPs), value(table.RoleLR), value(table.RoleLoss)
 	runs = make([]fitting.Run, 0, t.Rows)
 	for i := range t.Rows {
@@ -246,7 +250,7 @@ func sweepRuns(t *table.Table, extra []*table.Column) (runs []fitting.Run, blank
 			blank++
 			continue
 		}
-		r := fitting.Run{N: n(i), D: d(i), B: b(i), C: f(i), LR: lr(i), Loss: l, Row: i}
+		r := fitting.Run{N: n(i), D: d(i), B: b(i), C: f(i), LR: lr(i), Loss: l, Seed: seed(i), Row: i}
 		if len(extra) > 0 {
 			parts := make([]string, len(extra))
 			for k, col := range extra {
@@ -280,13 +284,26 @@ func curveNotes(cs *fitting.CurveSet) []string {
 	for _, why := range reasons {
 		notes = append(notes, fmt.Sprintf("%s not used: %s", countOf(cs.Skipped[why], "run"), why))
 	}
-	regrouped, excluded := 0, 0
+	regrouped, excluded, most, points := 0, 0, 1, map[int]int{}
 	for i := range cs.Curves {
 		regrouped += cs.Curves[i].Regroup
 		excluded += len(cs.Curves[i].Excluded)
+		for _, p := range cs.Curves[i].Points {
+			points[p.Seeds]++
+			most = max(most, p.Seeds)
+		}
 	}
 	if regrouped > 0 {
 		notes = append(notes, fmt.Sprintf("%d learning rates are two roundings of one value in their cell: the better run counts, as written", regrouped))
+	}
+	if most > 1 {
+		note := fmt.Sprintf("at each learning rate the mean over %d seeds counts", most)
+		for seeds := 1; seeds < most; seeds++ {
+			if points[seeds] > 0 {
+				note += fmt.Sprintf(", at %d over %d", points[seeds], seeds)
+			}
+		}
+		notes = append(notes, note)
 	}
 	if excluded > 0 {
 		notes = append(notes, countOf(excluded, "run")+" excluded by hand")

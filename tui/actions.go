@@ -158,7 +158,11 @@ func (m *Model) stepPoint(by int) tea.Cmd {
 }
 
 func pointText(p *fitting.Point, line func(row int) int) string {
-	s := "η " + number.EtaPadded(p.LR, 4) + "   loss " + number.Loss(p.Loss) + "   line " + number.Count(line(p.Row))
+	s := "η " + number.EtaPadded(p.LR, 4) + "   loss " + number.Loss(p.Loss)
+	if p.Seeds > 1 {
+		s += ", the mean of " + strconv.Itoa(p.Seeds) + " seeds; the lowest:"
+	}
+	s += "   line " + number.Count(line(p.Row))
 	if p.InWindow {
 		s += "   in the window"
 	}

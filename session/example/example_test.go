@@ -121,7 +121,7 @@ func TestWidth(t *testing.T) {
 	if n := v["all"].(session.Table).Rows; n != 210 {
 		t.Errorf("%d runs, the notebook says 210", n)
 	}
-	for name, want := range map[string][3]float64{"moves": {-0.42, -0.67, -0.17}, "stays": {-0.12, -0.28, 0.04}} {
+	for name, want := range map[string][3]float64{"moves": {-0.34, -0.51, -0.17}, "stays": {-0.06, -0.24, 0.12}} {
 		for _, c := range v[name].(session.Law).Coef {
 			if c.Name == "N" && (math.Abs(c.Value-want[0]) > 0.006 || math.Abs(c.Lo-want[1]) > 0.006 || math.Abs(c.Hi-want[2]) > 0.006) {
 				t.Errorf("%s: %+v, the notebook says %v", name, c, want)

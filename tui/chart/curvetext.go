@@ -112,6 +112,9 @@ func cursorLine(cv canvas, c *fitting.Curve, selected int, line func(row int) in
 		{"loss " + number.Loss(p.Loss), penText, 1},
 		{state, penAccent, 3},
 	}
+	if p.Seeds > 1 {
+		pieces = append(pieces, segment{"mean of " + strconv.Itoa(p.Seeds) + " seeds", penDim, 4})
+	}
 	if finite(p.B) && p.B > 0 {
 		pieces = append(pieces, segment{"B " + number.SI(p.B), penDim, 4})
 	}

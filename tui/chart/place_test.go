@@ -163,6 +163,17 @@ func TestSetApart(t *testing.T) {
 	}
 }
 
+// TestSeeds checks that the line of the cursor says what a mean is of.
+func TestSeeds(t *testing.T) {
+	c := fitting.Curve{Points: []fitting.Point{{LR: 1e-4, Loss: 2.6, Seeds: 1}, {LR: 2e-4, Loss: 2.5, Seeds: 3}}}
+	for selected, want := range []bool{false, true} {
+		got := Curve(&c, CurveOptions{Cursor: true, Selected: selected}, 80, 20)
+		if strings.Contains(got, "mean of 3 seeds") != want {
+			t.Errorf("point %d:\n%s", selected, got)
+		}
+	}
+}
+
 // TestPages checks that the focused cell is always on the page, and marked.
 func TestPages(t *testing.T) {
 	cs := sweep()
