@@ -94,6 +94,8 @@ type outcome struct {
 }
 
 func newRig(t testing.TB, seed uint64) *rig {
+	t.Helper()
+	gpus(t)
 	return &rig{
 		TB: t, rng: rand.New(rand.NewPCG(seed, 3)), space: kernels.NewSpace(),
 		given: map[kernels.Buffer]func(int) []float32{}, ints: map[kernels.Buffer][]int32{},
