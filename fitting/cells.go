@@ -131,7 +131,11 @@ func (c *cell) curve(runs []Run, o CurveOptions) Curve {
 			out.Excluded = append(out.Excluded, p)
 			continue
 		}
-		points = append(points, seeded{p, r.Seed})
+		seed := r.Seed
+		if math.IsNaN(seed) {
+			seed = 0
+		}
+		points = append(points, seeded{p, seed})
 	}
 	out.C = median(flops)
 	slices.SortFunc(points, func(a, b seeded) int { return comparePoints(a.Point, b.Point) })
@@ -219,31 +223,37 @@ func envelope(points []seeded, tolerance float64) (env []Point, merged int) {
 // batch size is the mean over its seeds, and that of a seed its lowest: what else differs
 // was tuned, a seed is not.
 func lowest(points []seeded) Point {
-	if len(points) == 1 {
-		return points[0].Point
+	low, one := 0, true
+	for i := range points {
+		one = one && points[i].seed == points[0].seed
+		if points[i].Loss < points[low].Loss {
+			low = i
+		}
+	}
+	if one {
+		return points[low].Point
 	}
 	slices.SortFunc(points, func(a, b seeded) int {
-		return cmp.Or(cmp.Compare(a.B, b.B), cmp.Compare(a.seed, b.seed), cmp.Compare(a.Loss, b.Loss), cmp.Compare(a.LR, b.LR), cmp.Compare(a.Row, b.Row))
+		return cmp.Or(cmp.Compare(a.B, b.B), cmp.Compare(a.seed, b.seed), comparePoints(a.Point, b.Point))
 	})
-	same := func(a, b float64) bool { return cmp.Compare(a, b) == 0 }
 	best := Point{Loss: math.Inf(1)}
 	for i := 0; i < len(points); {
-		p, sum := points[i].Point, 0.0
-		p.Seeds = 0
-		for b := p.B; i < len(points) && same(points[i].B, b); i++ {
-			if p.Seeds > 0 && same(points[i].seed, points[i-1].seed) {
-				continue
+		p, sum, seeds := points[i].Point, 0.0, 0
+		for b := p.B; i < len(points) && cmp.Compare(points[i].B, b) == 0; {
+			of := points[i]
+			for i++; i < len(points) && cmp.Compare(points[i].B, b) == 0 && points[i].seed == of.seed; i++ {
+				if points[i].Loss < of.Loss {
+					of = points[i]
+				}
 			}
-			p.Seeds++
-			sum += points[i].Loss
-			if points[i].Loss < p.Loss {
-				p.LR, p.Loss, p.Row = points[i].LR, points[i].Loss, points[i].Row
+			seeds++
+			sum += of.Loss
+			if of.Loss < p.Loss {
+				p = of.Point
 			}
 		}
-		if p.Seeds > 1 {
-			p.Loss = sum / float64(p.Seeds)
-		}
-		if best.Seeds == 0 || cmp.Or(cmp.Compare(p.Loss, best.Loss), cmp.Compare(p.LR, best.LR), cmp.Compare(p.Row, best.Row)) < 0 {
+		p.Loss, p.Seeds = sum/float64(seeds), seeds
+		if p.Loss < best.Loss {
 			best = p
 		}
 	}

@@ -14,7 +14,7 @@ type Run struct {
 	LR      float64 // peak learning rate η, as written
 	Loss    float64 // final loss; non-finite: diverged
 	Extra   string  // canonical text of any further key columns ("seed=1 opt=adamw"); "" for none
-	Seed    float64 // runs of one cell, η and batch with several seeds count with their mean
+	Seed    float64 // runs of one cell, η and batch with several seeds count with their mean; NaN is 0
 	Row     int     // row in the table it came from, from 0
 }
 
