@@ -18,8 +18,9 @@ struct Box {
 
 // HopperTile is a block's BM×BN of the result, one after another. Each of its Groups
 // warpgroups computes MI·64 rows. With two Turns a block has two times as many, which take
-// tiles by turns: some store while the others multiply. AK and BK: k is the contiguous axis of A, of B. Ragged:
-// k ends where the tensors go on, so the elements after it are cleared (neither AK nor BK).
+// tiles by turns: some store while the others multiply. AK and BK: k is the contiguous axis
+// of A, of B. Ragged: k ends where the tensors go on, so the elements after it are cleared
+// (neither AK nor BK).
 //
 // Shared memory: two barriers for each of up to 64 stages; where results are brought
 // together, Boxes boxes for each warpgroup, or (kLines) lines of float32 for each warp;
