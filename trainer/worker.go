@@ -35,7 +35,7 @@ type Worker struct {
 
 func (w *Worker) logf(format string, args ...any) {
 	if w.Log != nil {
-		fmt.Fprintf(w.Log, "%s "+format+"\n", append([]any{time.Now().Format(time.DateTime)}, args...)...)
+		fmt.Fprintf(w.Log, "%s %s\n", time.Now().Format(time.DateTime), fmt.Sprintf(format, args...))
 	}
 }
 
@@ -247,7 +247,7 @@ func (w *Worker) trainGroup(ctx context.Context, batch []rundir.Summary, tried m
 	if err := t.restore(batch); err != nil {
 		return t.failAll(ctx, err)
 	}
-	w.logf("%[2]s: %[1]d together on %[3]s, from step %[4]d", len(t.runs), first.Shape.Name(), w.Backend.Name(), t.group.Done())
+	w.logf("%s: %d together on %s, from step %d", first.Shape.Name(), len(t.runs), w.Backend.Name(), t.group.Done())
 	return t.train(ctx)
 }
 

@@ -53,8 +53,20 @@ func TestWorker(t *testing.T) {
 	if err != nil || len(dirs) != 3 {
 		t.Fatal(dirs, err)
 	}
-	if err := worker(t).Train(context.Background(), root); err != nil {
+	first := worker(t)
+	var log strings.Builder
+	first.Log = &log
+	if err := first.Train(context.Background(), root); err != nil {
 		t.Fatal(err)
+	}
+	for _, line := range []string{
+		fmt.Sprintf(" %s: 3 together on %s, from step 0\n", runs[0].Shape.Name(), first.Backend.Name()),
+		runs[1].Name() + " finished: validation loss ",
+		runs[2].Name() + " diverged at step ",
+	} {
+		if !strings.Contains(log.String(), line) {
+			t.Errorf("no %q in the log:\n%s", line, log.String())
+		}
 	}
 	want := []rundir.State{rundir.Finished, rundir.Finished, rundir.Diverged}
 	for i, dir := range dirs {
