@@ -8,9 +8,9 @@ import (
 
 // headElements bounds the logits of a run that exist at once, unless that leaves too few
 // rows for a product. The weights' gradient is read and written once for each part, so
-// small parts cost time.
+// small parts cost time: with 128<<20 a step takes 1% longer at d_model 768, 3% at 512.
 const (
-	headElements = 128 << 20
+	headElements = 288 << 20
 	headMinRows  = 512
 )
 
