@@ -126,23 +126,12 @@ func (f *fitter) half(u float64) halves {
 
 // refine finds the least RSS inside a bracket.
 func (f *fitter) refine(lo, hi float64) float64 {
-	a, b := f.half(lo), f.half(hi)
-	if a.ok && b.ok && a.slope < 0 && b.slope > 0 {
-		for range 80 {
-			mid := lo + (hi-lo)/2
-			if mid == lo || mid == hi {
-				break
-			}
-			if f.half(mid).slope < 0 {
-				lo = mid
-			} else {
-				hi = mid
-			}
-		}
-		return lo + (hi-lo)/2
+	if u, ok := f.bisect(lo, hi); ok {
+		return u
 	}
 	// A kink or an end of the range: golden section needs no slope.
 	const ratio = 0.6180339887498949
+	least, most := lo, hi
 	x1, x2 := hi-ratio*(hi-lo), lo+ratio*(hi-lo)
 	f1, f2 := f.rssAt(x1), f.rssAt(x2)
 	for range 80 {
@@ -156,7 +145,35 @@ func (f *fitter) refine(lo, hi float64) float64 {
 			f2 = f.rssAt(x2)
 		}
 	}
-	return lo + (hi-lo)/2
+	u := lo + (hi-lo)/2
+	// RSS is flat to its last digit over √ε of the bracket, its slope is not.
+	const resolved = 1e-6
+	near := resolved * (most - least)
+	if v, ok := f.bisect(max(u-near, least), min(u+near, most)); ok {
+		return v
+	}
+	return u
+}
+
+// bisect finds where the slope of RSS turns from negative to positive, if it does so
+// between lo and hi.
+func (f *fitter) bisect(lo, hi float64) (float64, bool) {
+	a, b := f.half(lo), f.half(hi)
+	if !a.ok || !b.ok || a.slope >= 0 || b.slope <= 0 {
+		return 0, false
+	}
+	for range 80 {
+		mid := lo + (hi-lo)/2
+		if mid == lo || mid == hi {
+			break
+		}
+		if f.half(mid).slope < 0 {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return lo + (hi-lo)/2, true
 }
 
 func (f *fitter) rssAt(u float64) float64 {
